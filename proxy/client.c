@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One recv a wake-up, whatever the transport; one send for all that was written.
+ */
+#include "proxy/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "parser/proxy_header.h"
+#include "proxy/log.h"
+#include "proxy/net.h"
+#include "proxy/text.h"
+
+enum {
+    LINGER_MS = 2000,
+    USER_TIMEOUT_MS = 60000, /* written bytes that the client's TCP does not acknowledge */
+};
+
+static void on_readable(struct ev_loop *, ev_io *w, int);
+static void on_writable(struct ev_loop *, ev_io *w, int);
+static void on_timer(struct ev_loop *, ev_timer *w, int);
+
+struct client *client_new(struct tools *tools, int fd, const struct conf_listen *listen,
+                          const struct sockaddr_storage *peer, const struct client_handler *handler)
+{
+    struct client *c = calloc(1, sizeof *c);
+
+    if (!c || !(c->login_data = calloc(1, sizeof *c->login_data))) {
+        free(c);
+        close(fd);
+        return NULL;
+    }
+    c->fd = fd;
+    c->listen = listen;
+    c->handler = handler;
+    c->peer = *peer;
+    c->id = tools->next_id++ << 8 | (tools->index & 0xff);
+    c->began_ms = tools_now();
+    c->expects_proxy = listen->proxy_protocol;
+    c->login = listen->transport == CONF_STARTTLS ? LOGIN_CLEAR : LOGIN_SECURE;
+    inflow_init(&c->in, tools->conf->limits.stanza_bytes_unauthenticated);
+    net_tune(fd, USER_TIMEOUT_MS);
+    ev_io_init(&c->readable, on_readable, fd, EV_READ);
+    ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
+    ev_init(&c->timer, on_timer);
+    client_arrive(c, tools);
+    client_read(c, true);
+    client_deadline(c, tools->conf->limits.unauthenticated_timeout_ms);
+    return c;
+}
+
+void client_arrive(struct client *c, struct tools *tools)
+{
+    c->tools = tools;
+    c->readable.data = c->writable.data = c->timer.data = c;
+    LIST_INSERT_HEAD(&tools->clients, c, entry);
+    if (buffer_len(&c->out))
+        ev_io_start(tools->loop, &c->writable);
+}
+
+void client_leave(struct client *c)
+{
+    ev_io_stop(c->tools->loop, &c->readable);
+    ev_io_stop(c->tools->loop, &c->writable);
+    ev_timer_stop(c->tools->loop, &c->timer);
+    LIST_REMOVE(c, entry);
+}
+
+void client_deadline(struct client *c, uint64_t ms)
+{
+    ev_timer_stop(c->tools->loop, &c->timer);
+    if (!ms)
+        return;
+    ev_timer_set(&c->timer, (double)ms / 1000, 0.);
+    ev_timer_start(c->tools->loop, &c->timer);
+}
+
+void client_read(struct client *c, bool on)
+{
+    if (on && c->phase != CLIENT_DEAD)
+        ev_io_start(c->tools->loop, &c->readable);
+    else
+        ev_io_stop(c->tools->loop, &c->readable);
+}
+
+bool client_blocked(const struct client *c)
+{
+    return c->phase != CLIENT_OPEN || buffer_len(&c->out) > 0;
+}
+
+/* Where bytes for the socket go: behind those that wait, or to the worker's buffer, which is sent soon. */
+static struct buffer *outlet(struct client *c)
+{
+    assert(!buffer_len(&c->tools->wire) || c->tools->wire_owner == c);
+    c->tools->wire_owner = c;
+    return buffer_len(&c->out) ? &c->out : &c->tools->wire;
+}
+
+void client_write(struct client *c, struct span bytes)
+{
+    if (c->phase == CLIENT_DEAD)
+        return;
+    if (c->tls) {
+        tls_output(c->tls, outlet(c));
+        if (!tls_write(c->tls, bytes))
+            c->why = END_MEMORY;
+    } else if (!buffer_put(outlet(c), bytes)) {
+        c->why = END_MEMORY;
+    }
+}
+
+void client_puts(struct client *c, const char *text)
+{
+    client_write(c, span_of(text));
+}
+
+/* Sends from `b`; the number of bytes that the kernel took, or -1 if the connection is broken. */
+static ssize_t send_from(struct client *c, struct buffer *b)
+{
+    size_t sent = 0;
+
+    while (sent < buffer_len(b)) {
+        struct span rest = buffer_span(b);
+        ssize_t n = send(c->fd, rest.p + sent, rest.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? (ssize_t)sent : -1;
+        sent += (size_t)n;
+    }
+    return (ssize_t)sent;
+}
+
+/* The worker's buffer keeps its memory: it is used again by the next connection. */
+static void flush_wire(struct client *c)
+{
+    struct buffer *wire = &c->tools->wire;
+    ssize_t sent = c->phase == CLIENT_DEAD ? -1 : send_from(c, wire);
+
+    if (sent >= 0) {
+        struct span rest = buffer_span(wire);
+
+        c->wire_out += (uint64_t)sent;
+        c->tools->counters.client_bytes_out += (uint64_t)sent;
+        rest = (struct span){rest.p + sent, rest.len - (size_t)sent};
+        if (!buffer_put(&c->out, rest))
+            c->why = END_MEMORY;
+    }
+    wire->start = wire->end = 0;
+}
+
+void client_flush(struct client *c)
+{
+    if (buffer_len(&c->tools->wire)) {
+        flush_wire(c);
+    } else if (buffer_len(&c->out)) {
+        ssize_t sent = send_from(c, &c->out);
+
+        if (sent > 0) {
+            buffer_take(&c->out, (size_t)sent);
+            c->wire_out += (uint64_t)sent;
+            c->tools->counters.client_bytes_out += (uint64_t)sent;
+        }
+    }
+    if (c->phase == CLIENT_DEAD)
+        return;
+    if (buffer_len(&c->out))
+        ev_io_start(c->tools->loop, &c->writable);
+    else
+        ev_io_stop(c->tools->loop, &c->writable);
+}
+
+bool client_start_tls(struct client *c)
+{
+    return tls_accept(&c->tls, c->tools->tls) == 0;
+}
+
+/* Reads what a load balancer says of the client. True when done and right; bytes behind it stay in *in. */
+static bool take_proxy_header(struct client *c, struct span *in)
+{
+    struct sockaddr_storage source;
+    size_t used;
+
+    if (!conf_networks_hold(&c->listen->proxy_from, (const struct sockaddr *)&c->peer) ||
+        buffer_len(&c->in.kept) + in->len > TOOLS_RECEIVE || !buffer_put(&c->in.kept, *in)) {
+        c->handler->ended(c, END_PROXY_HEADER);
+        return false;
+    }
+    *in = SPAN_NONE;
+    switch (proxy_header_read(buffer_span(&c->in.kept), &used, &source)) {
+    case PROXY_HEADER_MORE:
+        return false;
+    case PROXY_HEADER_FINE:
+        c->peer = source;
+        break;
+    case PROXY_HEADER_LOCAL:
+        break;
+    case PROXY_HEADER_BAD:
+        c->handler->ended(c, END_PROXY_HEADER);
+        return false;
+    }
+    c->expects_proxy = false;
+    buffer_take(&c->in.kept, used);
+    return true;
+}
+
+/* Decrypts and hands on, until the ciphertext is used up or the client is no longer open. */
+static void take_ciphertext(struct client *c, struct span cipher)
+{
+    while (c->phase == CLIENT_OPEN) {
+        bool was_ready = tls_ready(c->tls);
+        ssize_t n;
+
+        tls_output(c->tls, outlet(c));
+        n = tls_read(c->tls, &cipher, c->tools->plain, sizeof c->tools->plain);
+        if (buffer_len(&c->tools->wire)) /* the handshake's bytes, a ticket, an alert */
+            client_flush(c);
+        if (!was_ready && tls_ready(c->tls)) {
+            c->tools->counters.handshakes++;
+            log_at(LOG_DEBUG, "tls_ready", f_u64("conn", c->id), f_str("version", tls_version(c->tls)));
+        }
+        if (n > 0) {
+            c->handler->bytes(c, (struct span){c->tools->plain, (size_t)n});
+        } else if (n == TLS_MORE) {
+            return;
+        } else {
+            if (n == TLS_FAILED) {
+                c->tools->counters.tls_failures++;
+                log_at(LOG_INFO, "tls_failed", f_u64("conn", c->id),
+                       f_addr("peer", (const struct sockaddr *)&c->peer), f_str("why", tls_failure(c->tls)));
+            }
+            c->handler->ended(c, n == TLS_CLOSED ? END_TLS_CLOSED : n == TLS_FAILED ? END_TLS : END_MEMORY);
+            return;
+        }
+    }
+}
+
+static void take_bytes(struct client *c, struct span in)
+{
+    struct buffer behind = {0};
+
+    if (c->expects_proxy) {
+        if (!take_proxy_header(c, &in))
+            return;
+        behind = c->in.kept; /* bytes behind the header, which came with it */
+        c->in.kept = (struct buffer){0};
+        in = buffer_span(&behind);
+    }
+    if (!c->tls && c->listen->transport == CONF_TLS && !client_start_tls(c))
+        c->handler->ended(c, END_MEMORY);
+    else if (c->tls)
+        take_ciphertext(c, in);
+    else if (in.len)
+        c->handler->bytes(c, in);
+    buffer_clear(&behind);
+}
+
+static void on_readable(struct ev_loop *, ev_io *w, int)
+{
+    struct client *c = w->data;
+    ssize_t n = recv(c->fd, c->tools->received, sizeof c->tools->received, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    if (c->phase == CLIENT_LINGERING) {
+        if (n <= 0)
+            client_drop(c);
+        return;
+    }
+    if (n <= 0) {
+        c->handler->ended(c, n == 0 ? END_FIN : END_RESET);
+        return;
+    }
+    c->tools->counters.client_bytes_in += (uint64_t)n;
+    take_bytes(c, (struct span){c->tools->received, (size_t)n});
+}
+
+static void shut_when_empty(struct client *c)
+{
+    if (!buffer_len(&c->out))
+        (void)shutdown(c->fd, SHUT_WR);
+}
+
+static void on_writable(struct ev_loop *, ev_io *w, int)
+{
+    struct client *c = w->data;
+
+    client_flush(c);
+    if (c->phase == CLIENT_LINGERING)
+        shut_when_empty(c);
+    else if (!buffer_len(&c->out))
+        c->handler->drained(c);
+}
+
+static void on_timer(struct ev_loop *, ev_timer *w, int)
+{
+    struct client *c = w->data;
+
+    if (c->phase == CLIENT_LINGERING)
+        client_drop(c);
+    else
+        c->handler->late(c);
+}
+
+void client_finish(struct client *c)
+{
+    if (c->phase != CLIENT_OPEN)
+        return;
+    if (c->tls) {
+        tls_output(c->tls, outlet(c));
+        tls_close(c->tls);
+    }
+    client_flush(c);
+    c->phase = CLIENT_LINGERING;
+    client_read(c, true);
+    client_deadline(c, LINGER_MS);
+    shut_when_empty(c);
+}
+
+void client_drop(struct client *c)
+{
+    if (c->phase == CLIENT_DEAD)
+        return;
+    client_leave(c);
+    c->phase = CLIENT_DEAD;
+    close(c->fd);
+    c->fd = -1;
+    LIST_INSERT_HEAD(&c->tools->dead_clients, c, entry);
+}
+
+void client_free(struct client *c)
+{
+    LIST_REMOVE(c, entry);
+    if (c->login_data)
+        client_login_done(c);
+    tls_free(c->tls);
+    inflow_clear(&c->in);
+    buffer_clear(&c->out);
+    buffer_clear(&c->say);
+    text_free(&c->jid);
+    text_free(&c->lang);
+    text_free(&c->prefixes);
+    text_free(&c->said_lang);
+    text_free(&c->said_prefixes);
+    free(c);
+}
+
+void client_login_done(struct client *c)
+{
+    struct negotiation *n = c->login_data;
+
+    if (!n)
+        return;
+    text_free(&n->account);
+    text_free(&n->bind_id);
+    text_free(&n->resource);
+    text_free(&n->previd);
+    free(n);
+    c->login_data = NULL;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the server says until the client is bound: headers, features, SASL, the
+ * answer to bind. All of it is read, and written anew for the client.
+ */
+#include "parser/features.h"
+#include "parser/jid.h"
+#include "proxy/log.h"
+#include "proxy/relay.h"
+#include "proxy/text.h"
+
+/* The server is of no use: it cannot be reached, or says what no server says. */
+static void give_up(struct link *l, const char *why)
+{
+    log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_str("why", why));
+    greet_lost(l);
+}
+
+void greet_header(struct link *l)
+{
+    struct client *c = l->client;
+    struct sink k = relay_sink(l->tools);
+    bool first = l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured;
+
+    l->stage = LINK_HEADER;
+    inflow_restart(&l->in);
+    if (!text_keep(&l->gave_lang, c->said_lang) || !text_keep(&l->gave_prefixes, c->said_prefixes)) {
+        give_up(l, "no memory");
+        return;
+    }
+    header_write(&k, &(struct header){.to = span_of(l->host->domain),
+                                      .lang = c->said_lang,
+                                      .prefixes = c->said_prefixes,
+                                      .modern = c->modern || first});
+    link_write(l, sink_span(&k));
+    link_flush(l);
+}
+
+void greet_opened(struct link *l)
+{
+    greet_header(l);
+}
+
+/* The server's header, as Holdfast writes it: with the server's stream id, on which digests depend. */
+static void give_header(struct client *c, struct sink *k)
+{
+    struct link *l = c->link;
+
+    if (!text_keep(&c->lang, l->lang) || !text_keep(&c->prefixes, l->prefixes))
+        c->why = END_MEMORY;
+    header_write(k, &(struct header){.from = span_of(l->host->domain),
+                                     .id = l->id_text,
+                                     .lang = l->lang,
+                                     .prefixes = l->prefixes,
+                                     .modern = l->modern && c->modern});
+    c->header_given = true;
+}
+
+static void may_speak(struct client *c)
+{
+    c->busy = false;
+    c->goes_on = true;
+}
+
+static void take_header(struct link *l, struct span raw)
+{
+    struct client *c = l->client;
+    struct header header;
+    struct sink k = relay_sink(l->tools);
+
+    if (l->stage != LINK_HEADER || header_read(l->tools->xml, raw, &header) != XML_FINE ||
+        !text_keep(&l->id_text, header.id) || !text_keep(&l->lang, header.lang) ||
+        !text_keep(&l->prefixes, header.prefixes)) {
+        give_up(l, "bad stream header");
+        return;
+    }
+    l->modern = header.modern;
+    if (l->modern && (c->modern || (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured))) {
+        l->stage = LINK_FEATURES;
+        return;
+    }
+    if (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured) {
+        give_up(l, "no STARTTLS");
+        return;
+    }
+    l->stage = LINK_READY; /* a stream of before XMPP 1.0 has no features (XEP-0078) */
+    give_header(c, &k);
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    c->login = LOGIN_AUTH;
+    may_speak(c);
+}
+
+static void take_features(struct link *l, const struct element *e)
+{
+    struct client *c = l->client;
+    struct features features = features_read(e);
+    struct sink k = relay_sink(l->tools);
+
+    if (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured) {
+        if (!features.starttls) {
+            give_up(l, "no STARTTLS");
+            return;
+        }
+        l->stage = LINK_PROCEED;
+        link_puts(l, "<starttls xmlns='" NS_TLS "'/>");
+        link_flush(l);
+        return;
+    }
+    l->stage = LINK_READY;
+    give_header(c, &k);
+    if (c->login == LOGIN_RESTART) {
+        features_write_after_sasl(&k, e);
+        c->login = LOGIN_BIND;
+    } else {
+        features_write_before_sasl(&k, e);
+        c->login = LOGIN_AUTH;
+        if (features.channel_binding && !l->tools->gates[l->host - l->tools->conf->hosts].warned) {
+            l->tools->gates[l->host - l->tools->conf->hosts].warned = true;
+            log_at(LOG_WARN, "channel_binding", f_str("host", l->host->domain));
+        }
+    }
+    if (k.full) {
+        give_up(l, "features too long");
+        return;
+    }
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    may_speak(c);
+}
+
+static void proceed(struct link *l)
+{
+    if (!link_start_tls(l, false)) {
+        give_up(l, "no memory");
+        return;
+    }
+    l->secured = true;
+    greet_header(l);
+}
+
+/* --- SASL --- */
+
+static void succeeded(struct client *c)
+{
+    struct negotiation *n = c->login_data;
+    char account[JID_MAX + 1];
+    struct sink k = SINK(account);
+    struct span local = sasl_account(&n->sasl);
+
+    if (local.p) {
+        sink_put(&k, local);
+        sink_puts(&k, "@");
+        sink_puts(&k, c->host->domain);
+        if (!text_keep(&n->account, sink_span(&k)))
+            c->why = END_MEMORY;
+    }
+    c->login = LOGIN_RESTART;
+    c->in.item_max = c->tools->conf->limits.stanza_bytes;
+    inflow_restart(&c->in);
+    c->tools->counters.logins++;
+    log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("account", n->account),
+           f_str("mechanism", n->sasl.mechanism), f_u64("link", c->link->id));
+}
+
+static void take_sasl(struct link *l, enum item_kind kind, const struct element *e)
+{
+    struct client *c = l->client;
+    struct negotiation *n = c->login_data;
+    struct sink k = relay_sink(l->tools);
+
+    if (kind == ITEM_FAILURE && n && n->aborted) {
+        n->aborted--;
+        return;
+    }
+    if (!n || !n->exchanging || !c->busy) {
+        l->tools->counters.ignored++;
+        return;
+    }
+    n->exchanging = false;
+    element_write(&k, e, SPAN_LIT(NS_CLIENT));
+    if (k.full) {
+        give_up(l, "SASL element too long");
+        return;
+    }
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    if (kind == ITEM_SUCCESS) {
+        succeeded(c);
+    } else if (kind == ITEM_CHALLENGE) {
+        c->login = LOGIN_EXCHANGE;
+    } else {
+        c->login = LOGIN_AUTH;
+        c->tools->counters.login_failures++;
+        log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("mechanism", n->sasl.mechanism),
+               f_span("why", e->child ? e->child->name : SPAN_NONE));
+    }
+    may_speak(c);
+}
+
+/* --- bind and XEP-0078 --- */
+
+static void pass_iq(struct client *c, const struct element *e)
+{
+    struct sink k = relay_sink(c->tools);
+
+    element_write(&k, e, SPAN_LIT(NS_CLIENT));
+    if (k.full) {
+        give_up(c->link, "iq too long");
+        return;
+    }
+    client_write(c, sink_span(&k));
+    client_flush(c);
+}
+
+/* Username and resource were the client's; the server accepted both. */
+static void logged_in_by_iq(struct client *c, const struct element *e)
+{
+    struct negotiation *n = c->login_data;
+    char jid[JID_MAX + 1];
+    struct sink k = SINK(jid);
+
+    n->iq_auth = false;
+    pass_iq(c, e);
+    if (!span_is(element_attribute(e, "type"), "result")) {
+        c->tools->counters.login_failures++;
+        log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("mechanism", "XEP-0078"));
+        may_speak(c);
+        return;
+    }
+    if (!jid_prepare(&k, sasl_account(&n->sasl), span_of(c->host->domain), n->resource) ||
+        !text_keep(&c->jid, sink_span(&k))) {
+        farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+        return;
+    }
+    c->in.item_max = c->tools->conf->limits.stanza_bytes;
+    c->tools->counters.logins++;
+    log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("jid", c->jid), f_str("mechanism", "XEP-0078"));
+    negotiate_bound(c);
+}
+
+static void take_bound(struct client *c, const struct element *e)
+{
+    const struct element *bind = element_child(e, NS_BIND, "bind");
+    const struct element *jid = element_child(bind, NS_BIND, "jid");
+    bool bound = span_is(element_attribute(e, "type"), "result") && jid && jid->text.len;
+
+    if (c->login_data->probing) {
+        resume_proved(c, bound ? jid->text : SPAN_NONE);
+        return;
+    }
+    if (!bound) {
+        pass_iq(c, e);
+        may_speak(c);
+        return;
+    }
+    if (!text_keep(&c->jid, jid->text)) {
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+        return;
+    }
+    negotiate_bind_answer(c);
+}
+
+static void take_iq(struct link *l, const struct item *item, const struct element *e)
+{
+    struct client *c = l->client;
+    struct negotiation *n = c->login_data;
+    struct span id = element_attribute(e, "id");
+    bool answer = item->type == TYPE_RESULT || item->type == TYPE_ERROR;
+
+    if (answer && c->login == LOGIN_BIND && c->busy &&
+        (n->probing || span_eq(id, n->bind_id.p ? n->bind_id : SPAN_LIT("bind"))))
+        take_bound(c, e);
+    else if (answer && c->login == LOGIN_AUTH && n->iq_auth && span_eq(id, n->bind_id))
+        logged_in_by_iq(c, e);
+    else if (answer && c->login == LOGIN_AUTH)
+        pass_iq(c, e);
+    else
+        l->tools->counters.ignored++;
+}
+
+/* --- items --- */
+
+static void take_stream_error(struct link *l, const struct element *e)
+{
+    struct sink k = relay_sink(l->tools);
+
+    element_write(&k, e, SPAN_LIT(NS_CLIENT));
+    log_at(LOG_INFO, "server_error", f_u64("link", l->id), f_u64("conn", l->client->id),
+           f_span("condition", e->child ? e->child->name : SPAN_NONE));
+    farewell_client(l->client, END_SERVER_ERROR, k.full ? SPAN_NONE : sink_span(&k));
+}
+
+static void take_element(struct link *l, struct span raw)
+{
+    struct context gives = relay_link_gives(l);
+    const struct element *e;
+    struct item item;
+    struct item copy;
+
+    if (xml_next(l->tools->xml, &gives, raw, &item) != XML_FINE) {
+        give_up(l, "not well-formed");
+        return;
+    }
+    copy = (struct item){.kind = item.kind, .type = item.type};
+    if (xml_tree(l->tools->xml, &gives, raw, &e) != XML_FINE) {
+        give_up(l, "element too long");
+        return;
+    }
+    switch (copy.kind) {
+    case ITEM_FEATURES:
+        if (l->stage == LINK_FEATURES)
+            take_features(l, e);
+        break;
+    case ITEM_PROCEED:
+        if (l->stage == LINK_PROCEED)
+            proceed(l);
+        break;
+    case ITEM_TLS_FAILURE:
+        give_up(l, "STARTTLS refused");
+        break;
+    case ITEM_CHALLENGE:
+    case ITEM_SUCCESS:
+    case ITEM_FAILURE:
+        take_sasl(l, copy.kind, e);
+        break;
+    case ITEM_IQ:
+        take_iq(l, &copy, e);
+        break;
+    case ITEM_STREAM_ERROR:
+        take_stream_error(l, e);
+        break;
+    default:
+        l->tools->counters.ignored++;
+        break;
+    }
+}
+
+void greet_item(struct link *l, enum inflow_found found, struct span raw)
+{
+    switch (found) {
+    case INFLOW_HEADER:
+        take_header(l, raw);
+        break;
+    case INFLOW_ELEMENT:
+        take_element(l, raw);
+        break;
+    case INFLOW_CLOSE:
+        l->over = true;
+        greet_lost(l);
+        break;
+    case INFLOW_MORE:
+        break;
+    case INFLOW_SKIPPED:
+        log_at(LOG_WARN, "stanza_skipped", f_u64("link", l->id));
+        l->tools->counters.stanzas_skipped++;
+        break;
+    case INFLOW_RESTRICTED:
+    case INFLOW_BAD:
+    case INFLOW_TOO_LONG:
+        give_up(l, "not well-formed");
+        break;
+    case INFLOW_NO_MEMORY:
+        give_up(l, "no memory");
+        break;
+    }
+}
+
+void greet_lost(struct link *l)
+{
+    struct client *c = l->client;
+    bool authenticated = c && (c->login == LOGIN_RESTART || c->login == LOGIN_BIND);
+
+    l->client = NULL;
+    if (c)
+        c->link = NULL;
+    if (l->over)
+        link_leave(l, true);
+    else
+        link_drop(l);
+    if (!c || c->phase != CLIENT_OPEN)
+        return;
+    if (c->closing) {
+        farewell_client(c, END_CLOSED, SPAN_NONE);
+    } else if (authenticated && c->login_data->probing) {
+        resume_proved(c, SPAN_NONE);
+        relay_go_on(c);
+    } else if (authenticated && c->login == LOGIN_RESTART) {
+        if (c->busy)
+            negotiate_without_server(c);
+        relay_go_on(c);
+    } else if (authenticated && (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
+        return;
+    } else {
+        farewell_client(c, c->login == LOGIN_BOUND ? END_LINK_LOST : END_NO_UPSTREAM, SPAN_NONE);
+    }
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process: its arguments, its start, its signals, its stop. Clients and links
+ * are the workers' business; main waits for signals and for the administrator.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "proxy/arenas.h"
+#include "proxy/check.h"
+#include "proxy/conf_read.h"
+#include "proxy/control.h"
+#include "proxy/log.h"
+#include "proxy/resolve.h"
+
+enum { RESOLVE_S = 60 };
+
+struct holdfast {
+    struct conf *conf;
+    struct arenas arenas;
+    struct worker_setup setup;
+    struct control *control;
+    struct ev_loop *loop;
+    ev_signal hup, term, interrupted;
+    ev_timer resolving;
+    bool arenas_open;
+};
+
+static const char usage[] = "usage: holdfast [-c FILE] [--check | --version] [--counter-start N]\n"
+                            "  -c, --config FILE    the configuration, " CONF_PATH " if not given\n"
+                            "      --check          say what is wrong with it, and exit 0 or 1\n"
+                            "      --version        the version, and exit\n"
+                            "      --counter-start N  for tests: where the counters of sessions begin\n";
+
+struct arguments {
+    const char *config;
+    bool check, version;
+    uint32_t counter_start;
+};
+
+static bool read_arguments(struct arguments *to, int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'C'},
+                                            {"keep", no_argument, NULL, 'K'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"counter-start", required_argument, NULL, 'S'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+
+    *to = (struct arguments){.config = CONF_PATH};
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            to->config = optarg;
+            break;
+        case 'C':
+            to->check = true;
+            break;
+        case 'V':
+            to->version = true;
+            break;
+        case 'S':
+            if (!span_uint32(span_of(optarg), &to->counter_start))
+                return false;
+            break;
+        case 'K':
+            fprintf(stderr, "holdfast: --keep is not supported yet\n");
+            return false;
+        default:
+            return false;
+        }
+    }
+    return optind == argc;
+}
+
+/* --- reload and stop --- */
+
+static void take_keys(struct tools *tools, void *arg)
+{
+    tls_keys_release(tools->tls);
+    tools->tls = arg;
+}
+
+static void on_hup(struct ev_loop *, ev_signal *s, int)
+{
+    struct holdfast *h = s->data;
+    struct tls_keys *keys;
+
+    if (tls_keys_new(&keys, h->conf, h->setup.tls) < 0) {
+        log_at(LOG_ERROR, "warning", f_str("why", "certificates and keys stay as they were"));
+        return;
+    }
+    for (unsigned i = 0; i < h->setup.workers; i++)
+        if (!worker_post(h->setup.all[i], take_keys, tls_keys_hold(keys)))
+            tls_keys_release(keys);
+    tls_keys_release(h->setup.tls);
+    h->setup.tls = keys;
+    log_at(LOG_INFO, "config_reloaded", f_str("what", "certificates"));
+}
+
+static void on_stop(struct ev_loop *loop, ev_signal *, int)
+{
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_resolve(struct ev_loop *, ev_timer *t, int)
+{
+    struct holdfast *h = t->data;
+
+    resolve_refresh(h->setup.resolve);
+}
+
+/* --- start --- */
+
+static unsigned worker_count(const struct conf *conf)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long wanted = conf->main.workers ? (long)conf->main.workers : cores;
+
+    return wanted < 1 ? 1 : wanted > WORKERS_MAX ? WORKERS_MAX : (unsigned)wanted;
+}
+
+static int begin_workers(struct holdfast *h)
+{
+    struct worker_setup *setup = &h->setup;
+    int r;
+
+    for (size_t i = 0; i < SM_ARENAS; i++) {
+        setup->cores[i] = h->arenas.core[i];
+        setup->arena_fds[i] = h->arenas.fd[i];
+    }
+    if (!(setup->all = calloc(setup->workers, sizeof *setup->all)))
+        return -ENOMEM;
+    for (unsigned i = 0; i < setup->workers; i++)
+        if ((r = worker_new(&setup->all[i], setup, i)) < 0)
+            return r;
+    for (unsigned i = 0; i < setup->workers; i++)
+        if ((r = worker_start(setup->all[i])) < 0)
+            return r;
+    return 0;
+}
+
+static void on_signal(struct holdfast *h, ev_signal *w, int number, void (*cb)(struct ev_loop *, ev_signal *, int))
+{
+    ev_signal_init(w, cb, number);
+    w->data = h;
+    ev_signal_start(h->loop, w);
+}
+
+static int begin(struct holdfast *h, uint32_t counter_start)
+{
+    int r;
+
+    signal(SIGPIPE, SIG_IGN);
+    h->setup.conf = h->conf;
+    h->setup.workers = worker_count(h->conf);
+    if (!(h->loop = ev_default_loop(0)))
+        return -ENOMEM;
+    if ((r = tls_keys_new(&h->setup.tls, h->conf, NULL)) < 0 ||
+        (r = resolve_new(&h->setup.resolve, h->conf)) < 0 ||
+        (r = arenas_open(&h->arenas, h->conf, counter_start)) < 0)
+        return r;
+    h->arenas_open = true;
+    if ((r = control_new(&h->control, h->loop, &h->setup, &h->arenas)) < 0 || (r = begin_workers(h)) < 0)
+        return r;
+    on_signal(h, &h->hup, SIGHUP, on_hup);
+    on_signal(h, &h->term, SIGTERM, on_stop);
+    on_signal(h, &h->interrupted, SIGINT, on_stop);
+    ev_timer_init(&h->resolving, on_resolve, RESOLVE_S, RESOLVE_S);
+    h->resolving.data = h;
+    ev_timer_start(h->loop, &h->resolving);
+    return 0;
+}
+
+static void finish(struct holdfast *h)
+{
+    struct worker_setup *setup = &h->setup;
+
+    for (unsigned i = 0; setup->all && i < setup->workers; i++)
+        if (setup->all[i])
+            worker_stop(setup->all[i]);
+    for (unsigned i = 0; setup->all && i < setup->workers; i++)
+        if (setup->all[i])
+            worker_join(setup->all[i]);
+    control_free(h->control);
+    for (unsigned i = 0; setup->all && i < setup->workers; i++)
+        worker_free(setup->all[i]);
+    free(setup->all);
+    if (h->arenas_open)
+        arenas_close(&h->arenas);
+    resolve_free(setup->resolve);
+    tls_keys_release(setup->tls);
+    if (h->loop)
+        ev_loop_destroy(h->loop);
+    conf_free(h->conf);
+}
+
+static int serve(const struct arguments *arguments)
+{
+    struct holdfast h = {0};
+    struct conf_problems problems = {0};
+    int r = conf_read(arguments->config, &h.conf, &problems);
+
+    if (!r)
+        log_init(h.conf->main.log_level, h.conf->main.log_format);
+    for (size_t i = 0; i < problems.count; i++)
+        log_at(problems.at[i].warning ? LOG_WARN : LOG_ERROR, "config", f_str("file", problems.path),
+               f_u32("line", problems.at[i].line), f_str("why", problems.at[i].text));
+    conf_problems_clear(&problems);
+    if (r < 0)
+        return 1;
+    if ((r = begin(&h, arguments->counter_start)) < 0) {
+        log_at(LOG_ERROR, "start_failed", f_err("why", r));
+        finish(&h);
+        return 1;
+    }
+    log_at(LOG_INFO, "start", f_str("version", HOLDFAST_VERSION), f_u32("workers", h.setup.workers));
+    sd_notify(0, "READY=1");
+    ev_run(h.loop, 0);
+    sd_notify(0, "STOPPING=1");
+    log_at(LOG_INFO, "stop", f_str("version", HOLDFAST_VERSION));
+    finish(&h);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+
+    if (!read_arguments(&arguments, argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (arguments.version) {
+        puts("holdfast " HOLDFAST_VERSION);
+        return 0;
+    }
+    if (arguments.check)
+        return check_run(arguments.config, stdout);
+    return serve(&arguments);
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a client says until it is bound: headers, TLS, SASL, bind, <enable/>. All of
+ * it is read, judged, and written anew for the server; nothing is passed through.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "parser/features.h"
+#include "parser/jid.h"
+#include "proxy/log.h"
+#include "proxy/relay.h"
+#include "proxy/text.h"
+
+static void fail_sasl(struct client *c, const char *condition)
+{
+    struct sink k = relay_sink(c->tools);
+
+    sink_puts(&k, "<failure xmlns='" NS_SASL "'><");
+    sink_puts(&k, condition);
+    sink_puts(&k, "/></failure>");
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    c->tools->counters.login_failures++;
+    log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("why", condition));
+}
+
+static const struct conf_host *find_host(const struct client *c, struct span to)
+{
+    const struct conf *conf = c->tools->conf;
+    char domain[JID_PART_MAX + 1];
+    struct sink k = SINK(domain);
+
+    if (!to.p)
+        return conf->host_count == 1 ? &conf->hosts[0] : NULL;
+    if (!jid_prepare(&k, SPAN_NONE, to, SPAN_NONE))
+        return NULL;
+    return conf_host(conf, sink_span(&k));
+}
+
+void negotiate_own_header(struct client *c)
+{
+    struct sink k = relay_sink(c->tools);
+    unsigned char random[12];
+    char id[2 * sizeof random + 1];
+
+    tools_random(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) {
+        id[2 * i] = "0123456789abcdef"[random[i] >> 4];
+        id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
+    }
+    header_write(&k, &(struct header){.from = c->host ? span_of(c->host->domain) : SPAN_NONE,
+                                      .id = {id, sizeof id - 1},
+                                      .lang = SPAN_LIT("en"),
+                                      .modern = true});
+    if (!text_keep(&c->lang, SPAN_LIT("en")))
+        c->why = END_MEMORY;
+    text_free(&c->prefixes);
+    client_write(c, sink_span(&k));
+    c->header_given = true;
+}
+
+/* On the port that demands STARTTLS: Holdfast answers by itself, and shows nothing but STARTTLS. */
+static void offer_tls(struct client *c)
+{
+    struct sink k;
+
+    negotiate_own_header(c);
+    if (!c->modern) {
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        return;
+    }
+    k = relay_sink(c->tools);
+    features_write_starttls(&k);
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    c->login = LOGIN_OFFERED;
+}
+
+/* The server died after it had accepted the client: a resumption goes through all the same. */
+void negotiate_without_server(struct client *c)
+{
+    struct sink k;
+
+    negotiate_own_header(c);
+    k = relay_sink(c->tools);
+    sink_puts(&k, "<stream:features><bind xmlns='" NS_BIND "'/><sm xmlns='" NS_SM3 "'/><sm xmlns='" NS_SM2
+                  "'/></stream:features>");
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    c->login = LOGIN_BIND;
+    c->busy = false;
+}
+
+void negotiate_header(struct client *c, struct span raw)
+{
+    const struct conf_host *host;
+    struct header header;
+    enum xml_verdict verdict = header_read(c->tools->xml, raw, &header);
+
+    if (verdict != XML_FINE) {
+        farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
+        return;
+    }
+    host = find_host(c, header.to);
+    c->modern = header.modern;
+    if (!text_keep(&c->said_lang, header.lang) || !text_keep(&c->said_prefixes, header.prefixes)) {
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+        return;
+    }
+    if (!host || (c->host && host != c->host)) {
+        farewell_client(c, END_HOST_UNKNOWN, SPAN_NONE);
+        return;
+    }
+    c->host = host;
+    if (c->login == LOGIN_CLEAR) {
+        offer_tls(c);
+        return;
+    }
+    c->busy = true;
+    if (c->login == LOGIN_SECURE && !link_new(c, &relay_link_handler))
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+    else if (c->login == LOGIN_RESTART && c->link)
+        greet_header(c->link);
+    else if (c->login == LOGIN_RESTART)
+        negotiate_without_server(c);
+}
+
+void negotiate_starttls(struct client *c, bool pipelined)
+{
+    /* What came with <starttls/> was not protected and must not count as if it had been. */
+    if (pipelined) {
+        farewell_client(c, END_CLEARTEXT, SPAN_NONE);
+        return;
+    }
+    client_puts(c, "<proceed xmlns='" NS_TLS "'/>");
+    client_flush(c);
+    if (!client_start_tls(c)) {
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+        return;
+    }
+    inflow_restart(&c->in);
+    c->login = LOGIN_SECURE;
+    c->header_given = false;
+}
+
+static void refuse_sasl(struct client *c, enum sasl_seen seen)
+{
+    /* Between challenge and response the server is still waiting; its answer to this is not the client's. */
+    if (c->login == LOGIN_EXCHANGE) {
+        link_puts(c->link, "<abort xmlns='" NS_SASL "'/>");
+        link_flush(c->link);
+        c->login_data->aborted++;
+    }
+    c->login = LOGIN_AUTH;
+    fail_sasl(c, seen == SASL_FOREIGN ? "invalid-authzid" : "malformed-request");
+}
+
+void negotiate_sasl(struct client *c, const struct item *item, struct span raw)
+{
+    struct context gives = relay_client_gives(c);
+    struct sink k = relay_sink(c->tools);
+    struct span domain = span_of(c->host->domain);
+    enum item_kind kind = item->kind;
+    enum sasl_seen seen = SASL_UNSEEN;
+    const struct element *e;
+
+    if (xml_tree(c->tools->xml, &gives, raw, &e) != XML_FINE) {
+        refuse_sasl(c, SASL_MALFORMED);
+        return;
+    }
+    if (kind == ITEM_AUTH)
+        seen = sasl_auth(&c->login_data->sasl, e, domain);
+    else if (kind == ITEM_RESPONSE)
+        seen = sasl_response(&c->login_data->sasl, e, domain);
+    if (seen == SASL_FOREIGN || seen == SASL_MALFORMED) {
+        refuse_sasl(c, seen);
+        return;
+    }
+    sink_puts(&k, kind == ITEM_AUTH ? "<auth" : kind == ITEM_RESPONSE ? "<response" : "<abort");
+    sink_attribute(&k, "xmlns", SPAN_LIT(NS_SASL));
+    if (kind == ITEM_AUTH)
+        sink_attribute(&k, "mechanism", element_attribute(e, "mechanism"));
+    sink_puts(&k, ">");
+    sink_escape(&k, e->text);
+    sink_puts(&k, kind == ITEM_AUTH ? "</auth>" : kind == ITEM_RESPONSE ? "</response>" : "</abort>");
+    if (k.full) {
+        refuse_sasl(c, SASL_MALFORMED);
+        return;
+    }
+    c->busy = true;
+    c->login_data->exchanging = true;
+    link_write(c->link, sink_span(&k));
+    link_flush(c->link);
+}
+
+/* XEP-0078 and XEP-0077, before SASL: written anew, so that the server reads what Holdfast read. */
+void negotiate_iq(struct client *c, const struct item *item, struct span raw)
+{
+    struct context gives = relay_client_gives(c);
+    struct sink k = relay_sink(c->tools);
+    struct negotiation *n = c->login_data;
+    bool logs_in = item->payload == PAYLOAD_AUTH && item->type == TYPE_SET;
+    const struct element *e;
+    struct span resource = SPAN_NONE;
+
+    if (xml_tree(c->tools->xml, &gives, raw, &e) != XML_FINE) {
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        return;
+    }
+    element_write(&k, e, SPAN_LIT(NS_CLIENT));
+    if (logs_in && (!sasl_iq_auth(&n->sasl, e, &resource) ||
+                    !text_keep(&n->bind_id, element_attribute(e, "id")) || !text_keep(&n->resource, resource))) {
+        farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+        return;
+    }
+    if (k.full) {
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        return;
+    }
+    c->busy = n->iq_auth = logs_in;
+    link_write(c->link, sink_span(&k));
+    link_flush(c->link);
+}
+
+bool negotiate_move(struct client *c, unsigned arena)
+{
+    if (c->tools->cores[arena])
+        return false;
+    c->moves = true;
+    c->moves_to = arena % c->tools->workers;
+    if (c->link)
+        c->link->departs = true;
+    return true;
+}
+
+static void refuse_tree(struct client *c, const struct element *iq)
+{
+    struct item item = {.kind = ITEM_IQ, .type = TYPE_SET, .id = element_attribute(iq, "id")};
+
+    relay_refuse(c, &item, "cancel", "not-allowed");
+}
+
+void negotiate_bind(struct client *c, struct span raw)
+{
+    struct context gives = relay_client_gives(c);
+    struct negotiation *n = c->login_data;
+    const struct element *iq, *bind, *resource;
+
+    if (xml_tree(c->tools->xml, &gives, raw, &iq) != XML_FINE) {
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        return;
+    }
+    bind = element_child(iq, NS_BIND, "bind");
+    resource = element_child(bind, NS_BIND, "resource");
+    if (!bind) { /* <unbind/> among others: a session has one resource for life */
+        refuse_tree(c, iq);
+        return;
+    }
+    if (!text_keep(&n->bind_id, element_attribute(iq, "id")) ||
+        !text_keep(&n->resource, resource && resource->text.len ? resource->text : SPAN_NONE)) {
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+        return;
+    }
+    c->busy = true;
+    if (n->thrown) { /* the fresh link was bound to find out who this is, and stays as it is bound */
+        negotiate_bind_answer(c);
+        return;
+    }
+    n->bind_waits = true;
+    if (!n->account.p || !negotiate_move(c, sm_id_arena(n->account.p, n->account.len)))
+        negotiate_bind_now(c);
+}
+
+/* The account's own detached session on the resource that is to be bound; NULL: none. */
+static struct sm_session *in_the_way(struct client *c)
+{
+    struct negotiation *n = c->login_data;
+    struct sink k = relay_sink(c->tools);
+    struct sm_session *s;
+    struct span local, domain, none;
+
+    if (!n->account.p || !n->resource.p || !jid_split(n->account, &local, &domain, &none) ||
+        !jid_prepare(&k, local, domain, n->resource))
+        return NULL;
+    s = sm_core_resource(c->tools->cores[sm_id_arena(n->account.p, n->account.len)],
+                         (struct sm_text){k.p, k.len});
+    return s && sm_session_state(s) == SM_HELD ? s : NULL;
+}
+
+void negotiate_bind_now(struct client *c)
+{
+    struct negotiation *n = c->login_data;
+    struct sm_session *s = in_the_way(c);
+    struct sink k;
+
+    if (s) {
+        struct link *old = sm_session_user(s);
+        char sid[RELAY_SID];
+
+        relay_sid(s, sid);
+        log_at(LOG_INFO, "taken_over", f_str("sid", sid), f_u64("conn", c->id), f_str("by", "bind"));
+        old->awaited = true;
+        relay_event(old, (struct sm_event){.type = SM_FINISH, .end = SM_END_REPLACED});
+        relay_settle(old);
+        return;
+    }
+    n->bind_waits = false;
+    if (!c->link) {
+        farewell_client(c, END_NO_UPSTREAM, SPAN_NONE);
+        return;
+    }
+    k = relay_sink(c->tools);
+    sink_puts(&k, "<iq type='set'");
+    sink_attribute(&k, "id", n->bind_id.p ? n->bind_id : SPAN_LIT("bind"));
+    sink_puts(&k, "><bind xmlns='" NS_BIND "'>");
+    if (n->resource.p) {
+        sink_puts(&k, "<resource>");
+        sink_escape(&k, n->resource);
+        sink_puts(&k, "</resource>");
+    }
+    sink_puts(&k, "</bind></iq>");
+    link_write(c->link, sink_span(&k));
+    link_flush(c->link);
+}
+
+void negotiate_bind_answer(struct client *c)
+{
+    struct sink k = relay_sink(c->tools);
+
+    sink_puts(&k, "<iq type='result'");
+    sink_attribute(&k, "id", c->login_data->bind_id);
+    sink_puts(&k, "><bind xmlns='" NS_BIND "'><jid>");
+    sink_escape(&k, c->jid);
+    sink_puts(&k, "</jid></bind></iq>");
+    client_write(c, sink_span(&k));
+    client_flush(c);
+    negotiate_bound(c);
+}
+
+void negotiate_bound(struct client *c)
+{
+    char account[JID_MAX + 1];
+    struct sink k = SINK(account);
+
+    c->login = LOGIN_BOUND;
+    c->busy = false;
+    c->goes_on = true;
+    client_login_done(c);
+    client_deadline(c, 0);
+    if (c->link)
+        link_logged_in(c->link);
+    c->tools->counters.bound++;
+    log_at(LOG_INFO, "bound", f_u64("conn", c->id), f_span("jid", c->jid),
+           f_u64("link", c->link ? c->link->id : 0));
+    if (jid_normal(&k, c->jid, true))
+        (void)negotiate_move(c, sm_id_arena(k.p, k.len));
+}
+
+/* --- <enable/> --- */
+
+static struct sm_text sm(struct span s)
+{
+    return (struct sm_text){s.p, s.len};
+}
+
+/* The part of the server's next stanza that has come already becomes the session's tail. */
+static bool hand_tail(struct link *l, struct sm_session *s)
+{
+    struct span kept = buffer_span(&l->in.kept);
+    bool kept_it;
+
+    static_assert(sizeof l->in.framer <= 16, "the scanner is kept in the record");
+    memcpy(sm_scan(s), &l->in.framer, sizeof l->in.framer);
+    kept_it = !kept.len || sm_tail_add(s, sm(kept));
+    inflow_clear(&l->in);
+    return kept_it;
+}
+
+/* An account with too many sessions loses the one that has been away the longest. */
+static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text account)
+{
+    struct sm_session *s = sm_core_crowded(core, account);
+
+    if (!s)
+        return;
+    relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_CROWDED});
+    relay_settle(sm_session_user(s));
+    (void)tools;
+}
+
+static int give_birth(struct client *c, const struct item *item, struct span account, struct sm_core *core)
+{
+    struct link *l = c->link;
+    struct sm_birth birth = {
+        .identity = {.account = sm(account), .jid = sm(c->jid), .domain = sm(span_of(c->host->domain)),
+                     .lang = sm(l->lang), .prefixes = sm(l->prefixes), .up_lang = sm(l->gave_lang),
+                     .up_prefixes = sm(l->gave_prefixes)},
+        .resumable = span_boolean(item->resume),
+        .ns2 = item->flags & ITEM_SM2,
+        .link_received = l->received,
+        .link_sent = l->sent,
+        .now_ms = tools_now(),
+    };
+    struct sm_session *s;
+    uint32_t max_s;
+    int r;
+
+    if (span_uint32(item->max, &max_s))
+        birth.max_ms = (uint64_t)max_s * 1000;
+    tools_random(birth.random, sizeof birth.random);
+    if ((r = sm_session_new(core, &birth, &s, c->tools->orders)) < 0)
+        return r;
+    if ((birth.resumable && !sm_session_resumable(s)) || !hand_tail(l, s)) {
+        sm_session_free(s, birth.now_ms);
+        take_back_orders(c->tools);
+        return -ENOMEM;
+    }
+    l->session = s;
+    sm_session_set_user(s, l);
+    return 0;
+}
+
+void negotiate_enable(struct client *c, const struct item *item)
+{
+    struct link *l = c->link;
+    char account[JID_MAX + 1], sid[RELAY_SID];
+    struct sink k = SINK(account);
+    struct sm_core *core = NULL;
+
+    if (jid_normal(&k, c->jid, true))
+        core = c->tools->cores[sm_id_arena(k.p, k.len)];
+    if (!core || !c->modern || l->in.skipped) {
+        relay_failed(c, item->flags & ITEM_SM2, c->modern ? "resource-constraint" : "service-unavailable", false, 0);
+        return;
+    }
+    c->ns2 = item->flags & ITEM_SM2;
+    if (give_birth(c, item, sink_span(&k), core) < 0) {
+        log_at(LOG_WARN, "session_refused", f_u64("conn", c->id), f_str("why", "memory"));
+        relay_failed(c, c->ns2, "resource-constraint", false, 0);
+        return;
+    }
+    c->login = LOGIN_SESSION;
+    c->hands_over = c->present;
+    client_deadline(c, 0);
+    relay_sid(l->session, sid);
+    log_at(LOG_INFO, "session_start", f_str("sid", sid), f_u64("conn", c->id), f_u64("link", l->id),
+           f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)));
+    relay_settle(l);
+    thin_out(c->tools, core, (struct sm_text){k.p, k.len});
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text of Holdfast's own goes between stanzas only; a large stanza leaves in
+ * pieces, as fast as its client takes them.
+ */
+#include "proxy/serve.h"
+
+#include "parser/stanza.h"
+#include "proxy/relay.h"
+#include "sm/wire.h"
+
+enum {
+    PIECE_MAX = 65536,  /* bytes encrypted before the socket is tried */
+    SHARE_MAX = 524288, /* bytes written to one client in a turn */
+    EDIT_ROOM = 8192,   /* what an edit may add: declarations, a language, a delay stamp with its domain */
+};
+
+struct sink serve_sink(struct tools *tools, size_t len)
+{
+    char *room;
+
+    tools->edited.start = tools->edited.end = 0;
+    room = buffer_room(&tools->edited, len + EDIT_ROOM);
+    return (struct sink){.p = room, .max = room ? len + EDIT_ROOM : 0, .full = !room};
+}
+
+static void wrote(struct link *l, size_t raw)
+{
+    relay_event(l, (struct sm_event){.type = SM_CLIENT_WROTE, .count = raw});
+}
+
+/* One stanza that cannot go as it is: it waited, or the client's header is not the link's. */
+static void write_edited(struct link *l, const struct sm_stanza *one)
+{
+    struct client *c = l->client;
+    struct context gives = relay_link_gives(l), has = relay_client_has(c);
+    struct stanza_edit edit = {.delay_from = one->late ? span_of(l->host->domain) : SPAN_NONE,
+                               .delay_ms = one->stamp_ms};
+    struct span raw = {one->xml, one->len};
+    struct sink k = serve_sink(l->tools, one->len);
+    struct item item;
+
+    if (xml_next(l->tools->xml, &gives, raw, &item) == XML_FINE)
+        stanza_carry(&k, raw, &item, &gives, &has, &edit);
+    else
+        k.full = true;
+    client_write(c, k.full ? raw : sink_span(&k));
+    l->tools->counters.edited++;
+    wrote(l, one->len);
+}
+
+/* True if something was written; *share is what is left of the turn's. */
+static bool write_some(struct link *l, bool passes, size_t *share)
+{
+    struct sm_text run = {0};
+    struct sm_stanza one = {0};
+
+    if (!*share)
+        return false;
+    if (!passes && sm_between(l->session)) {
+        if (!sm_unwritten_one(l->session, &one))
+            return false;
+    } else if (!sm_unwritten(l->session, &run, &one)) {
+        return false;
+    }
+    if (one.xml) {
+        write_edited(l, &one);
+        run.len = one.len;
+    } else {
+        if (run.len > PIECE_MAX)
+            run.len = PIECE_MAX;
+        client_write(l->client, (struct span){run.p, run.len});
+        wrote(l, run.len);
+    }
+    *share -= run.len < *share ? run.len : *share;
+    return true;
+}
+
+/* Text goes in only where no stanza is half written. */
+static void write_texts(struct link *l)
+{
+    struct client *c = l->client;
+
+    if (!buffer_len(&c->say) || !sm_between(l->session))
+        return;
+    client_write(c, buffer_span(&c->say));
+    buffer_clear(&c->say);
+}
+
+static void write_ask(struct link *l)
+{
+    struct client *c = l->client;
+    char text[SM_WIRE_MAX];
+
+    if (!c->asks || !sm_between(l->session))
+        return;
+    client_write(c, (struct span){text, sm_wire_r(text, c->ns2)});
+    c->asks = false;
+}
+
+void serve_client(struct link *l)
+{
+    struct client *c = l->client;
+    struct context gives = relay_link_gives(l), has;
+    size_t share = SHARE_MAX;
+    bool passes;
+
+    if (!c || client_blocked(c))
+        return;
+    has = relay_client_has(c);
+    passes = span_eq(gives.lang, has.lang) && span_eq(gives.prefixes, has.prefixes);
+    write_texts(l);
+    while (!client_blocked(c) && write_some(l, passes, &share))
+        if (buffer_len(&c->tools->wire) >= PIECE_MAX)
+            client_flush(c);
+    if (!client_blocked(c)) {
+        write_texts(l);
+        write_ask(l);
+    }
+    client_flush(c);
+    if (!share) /* the rest has its turn when others had theirs */
+        ev_io_start(c->tools->loop, &c->writable);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The BIO and the layer. Certificates are in tls_keys.c.
+ */
+#include "proxy/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+
+#include "proxy/tls_keys.h"
+
+struct tls {
+    SSL *ssl;
+    struct tls_keys *keys;
+    struct span in; /* ciphertext not read yet; a loan during tls_read */
+    struct buffer *out;
+    bool no_memory;
+    char failure[80];
+};
+
+static int bio_write(BIO *bio, const char *p, int len)
+{
+    struct tls *t = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    if (!t->out || !buffer_put(t->out, (struct span){p, (size_t)len})) {
+        t->no_memory = true;
+        return -1;
+    }
+    return len;
+}
+
+static int bio_read(BIO *bio, char *p, int len)
+{
+    struct tls *t = BIO_get_data(bio);
+    size_t take = t->in.len < (size_t)len ? t->in.len : (size_t)len;
+
+    BIO_clear_retry_flags(bio);
+    if (!take) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(p, t->in.p, take);
+    t->in = (struct span){t->in.p + take, t->in.len - take};
+    return (int)take;
+}
+
+static long bio_ctrl(BIO *, int command, long, void *)
+{
+    return command == BIO_CTRL_FLUSH;
+}
+
+BIO_METHOD *tls_bio_new(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "holdfast");
+
+    if (method) {
+        BIO_meth_set_write(method, bio_write);
+        BIO_meth_set_read(method, bio_read);
+        BIO_meth_set_ctrl(method, bio_ctrl);
+    }
+    return method;
+}
+
+static int layer_new(struct tls **out, struct tls_keys *keys, SSL_CTX *ctx)
+{
+    struct tls *t = calloc(1, sizeof *t);
+    BIO *bio = NULL;
+
+    if (!t || !(t->ssl = SSL_new(ctx)) || !(bio = BIO_new(tls_keys_bio(keys)))) {
+        tls_free(t);
+        return -ENOMEM;
+    }
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio);
+    t->keys = tls_keys_hold(keys);
+    *out = t;
+    return 0;
+}
+
+int tls_accept(struct tls **out, struct tls_keys *keys)
+{
+    int r = layer_new(out, keys, tls_keys_server(keys));
+
+    if (!r)
+        SSL_set_accept_state((*out)->ssl);
+    return r;
+}
+
+int tls_dial(struct tls **out, struct tls_keys *keys, size_t host, const char *domain, bool direct)
+{
+    static const unsigned char alpn[] = "\x0bxmpp-client";
+    struct tls *t;
+    int r = layer_new(&t, keys, tls_keys_upstream(keys, host));
+
+    if (r < 0)
+        return r;
+    SSL_set_connect_state(t->ssl);
+    if (SSL_set_tlsext_host_name(t->ssl, domain) != 1 || SSL_set1_host(t->ssl, domain) != 1 ||
+        (direct && SSL_set_alpn_protos(t->ssl, alpn, sizeof alpn - 1) != 0)) {
+        tls_free(t);
+        return -ENOMEM;
+    }
+    *out = t;
+    return 0;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    if (t->ssl && SSL_is_init_finished(t->ssl)) /* without it the session's ticket would be void */
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(t->ssl);
+    tls_keys_release(t->keys);
+    free(t);
+}
+
+void tls_output(struct tls *t, struct buffer *out)
+{
+    t->out = out;
+}
+
+static ssize_t failed(struct tls *t)
+{
+    unsigned long error = ERR_peek_last_error();
+    const char *reason = error ? ERR_reason_error_string(error) : NULL;
+
+    strncpy(t->failure, reason ? reason : "", sizeof t->failure - 1);
+    ERR_clear_error();
+    return t->no_memory ? TLS_NO_MEMORY : TLS_FAILED;
+}
+
+ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max)
+{
+    size_t len;
+    int r;
+
+    ERR_clear_error();
+    t->in = *cipher;
+    r = SSL_read_ex(t->ssl, plain, max, &len);
+    *cipher = t->in;
+    t->in = SPAN_NONE;
+    if (r == 1)
+        return (ssize_t)len;
+    switch (SSL_get_error(t->ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        return TLS_MORE;
+    case SSL_ERROR_ZERO_RETURN:
+        return TLS_CLOSED;
+    default:
+        return failed(t);
+    }
+}
+
+bool tls_write(struct tls *t, struct span plain)
+{
+    size_t len;
+
+    if (!plain.len)
+        return true;
+    ERR_clear_error();
+    if (SSL_write_ex(t->ssl, plain.p, plain.len, &len) == 1 && len == plain.len)
+        return true;
+    (void)failed(t);
+    return false;
+}
+
+void tls_greet(struct tls *t)
+{
+    ERR_clear_error();
+    (void)SSL_do_handshake(t->ssl);
+}
+
+void tls_close(struct tls *t)
+{
+    ERR_clear_error();
+    if (SSL_is_init_finished(t->ssl))
+        (void)SSL_shutdown(t->ssl);
+}
+
+bool tls_ready(const struct tls *t)
+{
+    return SSL_is_init_finished(t->ssl);
+}
+
+const char *tls_version(const struct tls *t)
+{
+    return SSL_get_version(t->ssl);
+}
+
+const char *tls_failure(const struct tls *t)
+{
+    return t->failure;
+}

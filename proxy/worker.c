@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's thread: its loop, its mailbox, and the end of each turn, where what was
+ * closed during the turn is freed.
+ */
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "proxy/client.h"
+#include "proxy/link.h"
+#include "proxy/listener.h"
+#include "proxy/log.h"
+#include "proxy/relay.h"
+
+struct mail {
+    STAILQ_ENTRY(mail) next;
+    worker_deed *deed;
+    void *arg;
+};
+
+STAILQ_HEAD(mails, mail);
+
+struct worker {
+    struct tools tools;
+    struct worker_setup *setup;
+    struct listeners listeners;
+    pthread_t thread;
+    bool running;
+    bool stopping;
+    pthread_mutex_t lock; /* of the mailbox */
+    struct mails mails;
+    ev_async wake;
+    ev_prepare turn_over;
+    ev_timer housekeeping;
+};
+
+enum { HOUSEKEEPING_S = 1 };
+
+static void on_mail(struct ev_loop *loop, ev_async *a, int)
+{
+    struct worker *w = a->data;
+    struct mails mails;
+    struct mail *m;
+
+    pthread_mutex_lock(&w->lock);
+    mails = w->mails;
+    if (STAILQ_EMPTY(&mails))
+        STAILQ_INIT(&mails);
+    STAILQ_INIT(&w->mails);
+    pthread_mutex_unlock(&w->lock);
+    while ((m = STAILQ_FIRST(&mails))) {
+        STAILQ_REMOVE_HEAD(&mails, next);
+        m->deed(&w->tools, m->arg);
+        free(m);
+    }
+    if (w->stopping)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+bool worker_post(struct worker *w, worker_deed *deed, void *arg)
+{
+    struct mail *m = calloc(1, sizeof *m);
+
+    if (!m)
+        return false;
+    *m = (struct mail){.deed = deed, .arg = arg};
+    pthread_mutex_lock(&w->lock);
+    STAILQ_INSERT_TAIL(&w->mails, m, next);
+    pthread_mutex_unlock(&w->lock);
+    ev_async_send(w->tools.loop, &w->wake);
+    return true;
+}
+
+/* --- a connection moves to the worker of its account's arena --- */
+
+static void arrive(struct tools *tools, void *arg)
+{
+    struct client *c = arg;
+
+    client_arrive(c, tools);
+    if (c->link)
+        link_arrive(c->link, tools);
+    if (c->login < LOGIN_BOUND) {
+        uint64_t spent = tools_now() - c->began_ms, most = tools->conf->limits.unauthenticated_timeout_ms;
+
+        client_deadline(c, spent < most ? most - spent : 1);
+    }
+    tools->counters.moved++;
+    relay_arrived(c);
+}
+
+static void move(struct client *c, unsigned worker)
+{
+    struct tools *from = c->tools;
+    struct worker *w = from->worker->setup->all[worker];
+
+    client_leave(c);
+    if (c->link)
+        link_depart(c->link);
+    if (worker_post(w, arrive, c))
+        return;
+    client_arrive(c, from);
+    if (c->link)
+        link_arrive(c->link, from);
+    farewell_client(c, END_MEMORY, SPAN_NONE);
+}
+
+/* --- the turn --- */
+
+static void bury(struct tools *tools)
+{
+    struct client *c;
+    struct link *l;
+
+    while ((c = LIST_FIRST(&tools->dead_clients)))
+        client_free(c);
+    while ((l = LIST_FIRST(&tools->dead_links)))
+        link_free(l);
+}
+
+static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
+{
+    struct worker *w = p->data;
+
+    bury(&w->tools);
+}
+
+static void on_sessions(struct ev_loop *, ev_timer *t, int)
+{
+    relay_deadlines(t->data);
+}
+
+static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
+{
+    struct worker *w = t->data;
+
+    relay_deadlines(&w->tools);
+    listeners_retry(&w->listeners);
+}
+
+static int tools_begin(struct worker *w, unsigned index)
+{
+    struct tools *t = &w->tools;
+    const struct conf *conf = w->setup->conf;
+    int r;
+
+    t->worker = w;
+    t->index = index;
+    t->conf = conf;
+    t->resolve = w->setup->resolve;
+    t->tls = tls_keys_hold(w->setup->tls);
+    t->orders = &t->pair[0];
+    t->armed_ms = UINT64_MAX;
+    t->workers = w->setup->workers;
+    t->move = move;
+    t->next_id = 1;
+    for (unsigned i = 0; i < SM_ARENAS; i++) {
+        t->arena_fds[i] = w->setup->arena_fds[i];
+        if (i % w->setup->workers == index)
+            t->cores[i] = w->setup->cores[i];
+    }
+    if (!(t->gates = calloc(conf->host_count, sizeof *t->gates)))
+        return -ENOMEM;
+    for (size_t i = 0; i < conf->host_count; i++) {
+        t->gates[i].most = (conf->hosts[i].upstream_logins + t->workers - 1) / t->workers;
+        TAILQ_INIT(&t->gates[i].line);
+    }
+    if ((r = xml_new(&t->xml)) < 0)
+        return r;
+    return (t->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOSIGMASK)) ? 0 : -ENOMEM;
+}
+
+int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    int r;
+
+    if (!w)
+        return -ENOMEM;
+    w->setup = setup;
+    pthread_mutex_init(&w->lock, NULL);
+    STAILQ_INIT(&w->mails);
+    if ((r = tools_begin(w, index)) < 0 || (r = listeners_open(&w->listeners, &w->tools)) < 0) {
+        worker_free(w);
+        return r;
+    }
+    ev_async_init(&w->wake, on_mail);
+    ev_prepare_init(&w->turn_over, on_turn_over);
+    ev_timer_init(&w->housekeeping, on_housekeeping, HOUSEKEEPING_S, HOUSEKEEPING_S);
+    ev_init(&w->tools.sessions_timer, on_sessions);
+    w->wake.data = w->turn_over.data = w->housekeeping.data = w;
+    w->tools.sessions_timer.data = &w->tools;
+    ev_async_start(w->tools.loop, &w->wake);
+    ev_prepare_start(w->tools.loop, &w->turn_over);
+    ev_timer_start(w->tools.loop, &w->housekeeping);
+    *out = w;
+    return 0;
+}
+
+struct tools *worker_tools(struct worker *w)
+{
+    return &w->tools;
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+
+    listeners_start(&w->listeners);
+    ev_run(w->tools.loop, 0);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    sigset_t all, before;
+    int r;
+
+    sigfillset(&all); /* signals are main's */
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    r = -pthread_create(&w->thread, NULL, run, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    w->running = !r;
+    return r;
+}
+
+/* Connections are closed without </stream:stream>: their clients are to resume. */
+static void close_all(struct tools *tools, void *arg)
+{
+    struct worker *w = arg;
+    struct client *c;
+    struct link *l;
+
+    listeners_close(&w->listeners);
+    while ((c = LIST_FIRST(&tools->clients)))
+        client_drop(c);
+    while ((l = LIST_FIRST(&tools->links)))
+        link_drop(l);
+    w->stopping = true;
+}
+
+void worker_stop(struct worker *w)
+{
+    if (w->running && !worker_post(w, close_all, w))
+        log_at(LOG_ERROR, "warning", f_str("why", "no memory to stop a worker"));
+}
+
+void worker_join(struct worker *w)
+{
+    if (w->running)
+        pthread_join(w->thread, NULL);
+    w->running = false;
+}
+
+void worker_free(struct worker *w)
+{
+    struct mail *m;
+
+    if (!w)
+        return;
+    bury(&w->tools);
+    listeners_close(&w->listeners);
+    while ((m = STAILQ_FIRST(&w->mails))) {
+        STAILQ_REMOVE_HEAD(&w->mails, next);
+        free(m);
+    }
+    if (w->tools.loop)
+        ev_loop_destroy(w->tools.loop);
+    xml_free(w->tools.xml);
+    tls_keys_release(w->tools.tls);
+    buffer_clear(&w->tools.wire);
+    buffer_clear(&w->tools.edited);
+    free(w->tools.gates);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Told in the order in which it happens: why, the server's side, what was not
+ * delivered, what was not confirmed, what is left.
+ */
+#include "sm/ending.h"
+
+#include "sm/acks.h"
+#include "sm/asks.h"
+#include "sm/session_priv.h"
+
+#include <string.h>
+
+/* --- why --- */
+
+static void end_for(struct sm_session *s, enum sm_end end, struct sm_orders *o)
+{
+    s->record.end = (uint8_t)end;
+    s->record.looked = s->record.returned = 0;
+    s->core->counts.ended[end]++;
+    if (sm_attached(s))
+        o->todo |= SM_DO_END_CLIENT;
+    sm_acks_forget(s);
+    s->ask_server = s->tell_client = false;
+    s->asking.out = false;
+}
+
+static void order_return(struct sm_session *s, struct sm_orders *o)
+{
+    s->returning = true;
+    o->todo |= SM_DO_RETURN;
+}
+
+static bool send(struct sm_session *s, const char *xml)
+{
+    struct sm_stanza stanza = { .xml = xml, .len = strlen(xml) };
+
+    return queue_push(&s->up, &stanza, false);
+}
+
+void sm_ending_begin(struct sm_session *s, enum sm_end end, uint64_t now_ms, struct sm_orders *o)
+{
+    end_for(s, end, o);
+    /* Whatever the server sends to this resource is on its way before the answer to the probe. Without
+     * memory even for that, nothing is awaited. */
+    if (!send(s, "<presence type='unavailable'/>") || !sm_acks_probe(s, now_ms))
+        order_return(s, o);
+}
+
+static void lost_link(struct sm_session *s, struct sm_orders *o)
+{
+    s->link_dead = true;
+    if (sm_later(s->record.said, s->record.confirmed))
+        o->todo |= SM_DO_UNCONFIRMED;
+    order_return(s, o);
+}
+
+void sm_ending_lose(struct sm_session *s, enum sm_end end, struct sm_orders *o)
+{
+    end_for(s, end, o);
+    lost_link(s, o);
+}
+
+bool sm_ending_finish(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    sm_ending_begin(s, e->end, e->now_ms, o);
+    return true;
+}
+
+bool sm_ending_client(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    uint32_t written = s->record.down.passed;
+
+    sm_asks_pop(s, s->record.acked + (e->count < written ? (uint32_t)e->count : written));
+    if (!sm_acks_answer_all(s, o))
+        sm_acks_say(s, sm_acks_h(s), o); /* XEP-0198, 4: recommended to who closes the stream */
+    sm_ending_begin(s, SM_END_CLIENT, e->now_ms, o);
+    return true;
+}
+
+bool sm_ending_expire(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    sm_ending_begin(s, SM_END_EXPIRED, e->now_ms, o);
+    return true;
+}
+
+bool sm_ending_link_closed(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    if (s->record.state == SM_ENDING)
+        lost_link(s, o);
+    else
+        sm_ending_lose(s, e->end, o);
+    return true;
+}
+
+/* --- the server's side --- */
+
+bool sm_ending_probed(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    bool last = s->record.flags & RECORD_PROBE_OUT && e->probe == s->record.probe_id;
+
+    sm_acks_probed(s, e, o);
+    if (last)
+        order_return(s, o);
+    return true;
+}
+
+bool sm_ending_waited(struct sm_session *s, const struct sm_event *, struct sm_orders *o)
+{
+    order_return(s, o);
+    return true;
+}
+
+bool sm_ending_close_link(struct sm_session *s, const struct sm_event *, struct sm_orders *)
+{
+    return !s->link_dead && send(s, "</stream:stream>");
+}
+
+bool sm_ending_over(struct sm_session *s, const struct sm_event *e, struct sm_orders *)
+{
+    if (e->type == SM_LINK_CLOSED)
+        s->link_dead = true;
+    return true;
+}
+
+/* --- what was not delivered --- */
+
+/* Nobody can be answered for it any more, or need not be: the account is here again. */
+static bool keeps(const struct sm_session *s)
+{
+    return s->link_dead || s->record.end == SM_END_REPLACED || s->record.end == SM_END_CONFLICT;
+}
+
+bool sm_undelivered(struct sm_session *s, struct sm_stanza *out)
+{
+    struct sm_record *r = &s->record;
+
+    while (queue_nth(&s->down, r->looked, out)) {
+        if (out->fate != SM_FATE_KEEP || !keeps(s))
+            return true;
+        r->looked++;
+        s->changed = true;
+    }
+    return false;
+}
+
+void sm_undelivered_done(struct sm_session *s, enum sm_undelivered_fate how)
+{
+    struct sm_record *r = &s->record;
+    struct sm_counts *counts = &s->core->counts;
+
+    switch (how) {
+    case SM_RETURNED:
+        counts->returned++;
+        break;
+    case SM_DROPPED:
+        counts->dropped++;
+        break;
+    case SM_LOST:
+        counts->lost++;
+        break;
+    }
+    r->looked++;
+    if (!keeps(s))
+        r->returned = r->looked; /* of what lies before this, nothing is left for the next session */
+    s->changed = true;
+}
+
+void sm_returned(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)
+{
+    struct sm_event now = { .type = SM_DEADLINE, .now_ms = now_ms };
+
+    sm_rules_apply(s, SM_RETURNED_ALL, &now, o);
+}
+
+/* --- what was not confirmed --- */
+
+bool sm_unconfirmed(struct sm_session *s, struct sm_stanza *out)
+{
+    struct sm_record *r = &s->record;
+
+    while (s->link_dead && sm_later(r->said, r->confirmed) && queue_nth(&s->up, 0, out)) {
+        bool counted = queue_nth_counted(&s->up, 0);
+
+        queue_pop_one(&s->up); /* its bytes stay where they are until the commit */
+        s->changed = true;
+        if (!counted)
+            continue;
+        r->confirmed++;
+        if (out->len) {
+            s->core->counts.unconfirmed++;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- what is left --- */
+
+bool sm_ending_leaves(const struct sm_session *s)
+{
+    struct sm_stanza stanza;
+
+    if (s->record.end == SM_END_NONE || !keeps(s))
+        return false;
+    for (uint32_t n = s->record.returned; queue_nth(&s->down, n, &stanza); n++)
+        if (stanza.fate == SM_FATE_KEEP)
+            return true;
+    return false;
+}
+
+void sm_ending_count_lost(struct sm_session *s)
+{
+    struct sm_counts *counts = &s->core->counts;
+    bool keep = keeps(s);
+    struct sm_stanza stanza;
+
+    for (uint32_t n = s->record.returned; queue_nth(&s->down, n, &stanza); n++)
+        if (n >= s->record.looked || (keep && stanza.fate == SM_FATE_KEEP))
+            counts->lost++;
+}

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: MIT
+"""One cell of the matrix: a library's client is cut off in the middle of a talk, in one way.
+
+Alice is the library's client, behind the relay and Holdfast; Bob, her contact, is a raw client on
+the server itself. Both number what they say: before the cut, while it happens ("flight"), Bob also
+while Alice is away, and after she is back. As the talk goes on after the cut, the arrival of the
+last message shows that nothing is still on its way; no verdict depends on time.
+"""
+
+import asyncio
+import collections
+import os
+
+from player import Player, PlayerDied
+from rawclient import RawClient, StreamEnded
+from relay import Relay
+from servers import PASSWORD
+
+HANG = float(os.environ.get("HOLDFAST_HANG", 120))  # seconds; a guard, not a criterion
+
+# What a library loses of its own on any server, see matrix.py.
+Habits = collections.namedtuple("Habits", "loses_in_flight notices_silence reorders_in_flight")
+
+
+class Script:
+    """What one side said, by phase, and how far the numbers are."""
+
+    def __init__(self, letter):
+        self.letter = letter
+        self.said = []
+        self.flight = set()
+
+    def next(self, phase="", length=0):
+        name = f"{self.letter}{len(self.said)}"
+        self.said.append(name)
+        if phase == "flight":
+            self.flight.add(name)
+        return name + " " + "x" * length
+
+
+class Cell:
+    """front: (host, port for STARTTLS, port for direct TLS) of what Alice talks to."""
+
+    def __init__(self, client, server, cut, habits, command, front, ca):
+        self.client, self.server, self.cut = client, server, cut
+        self.habits, self.command, self.front, self.ca = habits, command, front, ca
+        self.tls = TLS_OF[cut]
+        self.alice_jid = f"{alice_name(client, cut)}@{server.domain}"
+        self.bob_jid = f"{bob_name(client, cut)}@{server.domain}"
+        self.by_alice, self.by_bob = Script("a"), Script("b")
+        self.bob = self.alice = self.relay = None
+        self.step = "start"
+
+    def __str__(self):
+        return f"{self.client:8} {self.server.name:8} {self.cut}"
+
+    async def play(self, log):
+        """The faults found, as sentences; none if all is well."""
+        faults = []
+        try:
+            async with asyncio.timeout(HANG):
+                await self.begin(log)
+                await CUTS[self.cut](self)
+                await self.talk("after the cut")
+        except TimeoutError:
+            faults.append(f"hangs: {self.step}")
+        except (PlayerDied, StreamEnded, OSError) as error:
+            faults.append(f"{self.step}: {error}")
+        except NotResumed:
+            faults.append("the session was not resumed")
+        if self.bob:
+            faults += self.verdict()
+        if self.alice:
+            await self.alice.kill()
+        if self.relay:
+            await self.relay.close()
+        return faults
+
+    async def begin(self, log):
+        """Both online, each has seen three messages of the other."""
+        self.step = "Bob logs in"
+        server = self.server
+        self.bob = RawClient(server.host, server.port, server.domain)
+        await self.bob.log_in(self.bob_jid.split("@")[0], PASSWORD, "desk")
+        self.bob.send("<presence/>")
+        host, starttls_port, tls_port = self.front
+        self.relay = Relay(tls_port if self.tls == "tls" else starttls_port)
+        await self.relay.start()
+        self.step = "Alice logs in"
+        player = Player(self.command)
+        await player.start(log)
+        self.alice = player
+        player.do(
+            "connect",
+            host=host,
+            port=self.relay.port,
+            jid=self.alice_jid + "/phone",
+            password=PASSWORD,
+            tls=self.tls,
+            ca=self.ca,
+        )
+        online = (await player.until(lambda: player.of("online")))[0]
+        self.alice_full = online["jid"]
+        await self.bob.until(lambda: "" in self.bob.presences(self.alice_jid))
+        await self.talk("before the cut")
+
+    # The parts of the talk
+
+    def alice_says(self, count, phase="", length=0):
+        for _ in range(count):
+            self.alice.do("send", to=self.bob.jid, body=self.by_alice.next(phase, length))
+
+    def bob_says(self, count, phase="", length=0):
+        for _ in range(count):
+            self.bob.message(self.alice_full, self.by_bob.next(phase, length))
+
+    async def alice_hears_all(self):
+        last = self.by_bob.said[-1]
+        await self.alice.until(lambda: last in names(self.alice.messages(self.bob_jid)))
+
+    async def bob_hears_all(self):
+        last = self.by_alice.said[-1]
+        await self.bob.until(lambda: last in names(self.bob.messages(self.alice_jid)))
+
+    async def talk(self, when):
+        self.alice_says(3)
+        self.bob_says(3)
+        self.step = f"Alice hears what Bob says {when}"
+        await self.alice_hears_all()
+        self.step = f"Bob hears what Alice says {when}"
+        await self.bob_hears_all()
+        await self.server_is_done()
+
+    async def server_is_done(self):
+        """The server answers in order: what Bob wrote before, it has dealt with."""
+        self.step = "the server answers Bob"
+        await self.bob.ask("<ping xmlns='urn:xmpp:ping'/>", to=self.server.domain)
+
+    async def come_back(self):
+        """Bob says more to nobody, then the network is there again, and Alice resumes."""
+        known = len(self.alice.of("online"))
+        self.bob_says(3)
+        await self.server_is_done()
+        self.step = "Alice comes back"
+        self.relay.let_in()
+        online = (await self.alice.until(lambda: self.alice.of("online")[known:]))[0]
+        if not online["resumed"]:
+            raise NotResumed
+
+    # The ways to be cut off
+
+    async def reset(self):
+        """What Alice says does not arrive; what Bob says does, but her acknowledgement does not."""
+        self.relay.shut()
+        self.relay.current().freeze(down=False)
+        self.alice_says(3, "flight")
+        self.bob_says(3, "flight")
+        self.step = "Alice hears Bob just before the reset"
+        await self.alice.settle()
+        await self.alice_hears_all()
+        self.relay.current().reset()
+        await self.come_back()
+
+    async def close(self):
+        """A FIN without </stream:stream>. What Alice said has arrived, what Bob said has not."""
+        self.relay.shut()
+        lost = self.relay.current()
+        lost.freeze()
+        self.alice_says(3, "flight")
+        self.bob_says(3, "flight")
+        await self.server_is_done()
+        self.step = "Alice speaks just before the close"
+        await self.alice.settle()
+        while not lost.up.held:
+            await asyncio.sleep(0.02)
+        await self.alice.settle()
+        lost.finish()
+        await self.come_back()
+
+    async def silence(self):
+        """Nothing arrives, and nobody is told. Holdfast never learns that the old way is gone.
+
+        A client that would not notice either is told by a reset of its own side.
+        """
+        self.relay.shut()
+        arrivals = self.relay.arrivals
+        lost = self.relay.current()
+        lost.freeze()
+        self.alice_says(3, "flight")
+        self.bob_says(3, "flight")
+        await self.alice.settle()
+        if not self.habits.notices_silence:
+            lost.reset(server=False)
+        self.step = "Alice notices the silence"
+        while self.relay.arrivals == arrivals:
+            await asyncio.sleep(0.05)
+        await self.come_back()
+
+    async def inside(self):
+        """Long stanzas, of several TLS records, are cut in the middle: Alice's, then one of Bob's."""
+        self.relay.shut()
+        half = self.relay.stop_after(20000, "up")
+        self.alice_says(1, "flight")
+        self.alice_says(1, "flight", 40000)
+        self.alice_says(1, "flight")
+        self.step = "the cut inside Alice's stanza"
+        await half.wait()
+        await self.alice.settle()
+        self.relay.current().reset()
+        await self.come_back()
+        await self.talk("between the cuts")
+        self.relay.shut()
+        half = self.relay.stop_after(20000, "down")
+        self.bob_says(1)
+        self.bob_says(1, length=40000)
+        self.step = "the cut inside Bob's stanza"
+        await half.wait()
+        self.relay.current().reset()
+        await self.come_back()
+
+    # The oracle
+
+    def verdict(self):
+        bob_heard = names(self.bob.messages(self.alice_jid))
+        alice_heard = names(self.alice.messages(self.bob_jid)) if self.alice else []
+        faults = heard_exactly("Alice", self.by_bob.said, alice_heard)
+        faults += heard_with_habits(self.by_alice, bob_heard, self.habits)
+        presences = self.bob.presences(self.alice_jid)
+        if "" in presences:
+            # A server may answer Bob's own first presence with her unavailable.
+            presences = presences[presences.index("") :]
+        if "unavailable" in presences:
+            faults.append("Bob saw Alice unavailable")
+        elif presences.count("") > 1:
+            faults.append("Bob saw Alice become available more than once")
+        return faults
+
+
+class NotResumed(Exception):
+    pass
+
+
+CUTS = {
+    "reset": Cell.reset,
+    "close": Cell.close,
+    "silence": Cell.silence,
+    "inside": Cell.inside,
+}
+
+# Both kinds of listener are used with each client and each server.
+TLS_OF = {"reset": "starttls", "close": "tls", "silence": "tls", "inside": "starttls"}
+
+
+def alice_name(client, cut):
+    return f"alice-{client}-{cut}"
+
+
+def bob_name(client, cut):
+    return f"bob-{client}-{cut}"
+
+
+def names(bodies):
+    return [(body or "").split(" ", 1)[0] for body in bodies]
+
+
+def heard_exactly(who, said, heard):
+    """Each once and in order."""
+    faults = twice(who, heard)
+    if lost := [name for name in said if name not in heard]:
+        faults.append(f"{who} did not hear {' '.join(lost)}")
+    if not faults and heard != said:
+        faults.append(f"{who} heard out of order: {' '.join(heard)}")
+    return faults
+
+
+def heard_with_habits(script, heard, habits):
+    """The same for what Bob heard of Alice, less what her library is known to do."""
+    faults = twice("Bob", heard)
+    lost = [name for name in script.said if name not in heard]
+    if len(lost) > habits.loses_in_flight or not script.flight.issuperset(lost):
+        faults.append(f"Bob did not hear {' '.join(lost)}")
+    order = heard
+    if habits.reorders_in_flight:
+        order = sorted_in_flight(script, heard)
+    if not faults and order != [name for name in script.said if name in heard]:
+        faults.append(f"Bob heard out of order: {' '.join(heard)}")
+    return faults
+
+
+def sorted_in_flight(script, heard):
+    """What was heard, those of the flight put in order among themselves."""
+    flight = iter(sorted((n for n in heard if n in script.flight), key=script.said.index))
+    return [next(flight) if name in script.flight else name for name in heard]
+
+
+def twice(who, heard):
+    more = [name for name, count in collections.Counter(heard).items() if count > 1]
+    return [f"{who} heard twice: {' '.join(more)}"] if more else []

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The client programs' side of the matrix: one JSON object a line, commands in, events out.
+
+Commands (the key "do"): connect (host, port, jid, password, tls, ca), send (to, body), status,
+quit. Events (the key "event"): online (jid, resumed), message (from, body), presence (from, type),
+disconnected, status, log (text). A status answers a status: all commands before it were carried
+out. quit ends the program without closing its stream.
+"""
+
+import asyncio
+import json
+import os
+import sys
+
+
+def emit(event, **more):
+    sys.stdout.write(json.dumps({"event": event, **more}) + "\n")
+    sys.stdout.flush()
+
+
+async def obey(commands):
+    """Reads commands until quit or the end of input; commands maps a name to a function."""
+    loop = asyncio.get_running_loop()
+    lines = asyncio.StreamReader(limit=1 << 22)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    while line := await lines.readline():
+        command = json.loads(line)
+        name = command.pop("do")
+        if name == "quit":
+            break
+        if name == "status":
+            emit("status")
+        else:
+            commands[name](**command)
+    os._exit(0)

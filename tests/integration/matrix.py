@@ -1,0 +1,215 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Each client × each server × each way to be cut off: resumed, nothing lost, nothing twice.
+
+The cells run against one Holdfast with one server of each kind behind it, some at once, each with
+accounts of its own. Prints a line for each cell and, last, `N passed, N failed`.
+
+    HOLDFAST_BIN=build/holdfast tests/integration/matrix.py [--client C] [--server S] [--cut C]
+
+--front native leaves Holdfast out and uses the server's own stream management, to see what a
+client does by itself; --front none has neither, and must fail.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+
+import certificates  # noqa: E402
+import process  # noqa: E402
+import programs  # noqa: E402
+import servers  # noqa: E402
+from cell import CUTS, Cell, Habits, alice_name, bob_name  # noqa: E402
+from holdfast import Holdfast  # noqa: E402
+from rawclient import show  # noqa: E402
+
+# What each library does by itself on any server: how many stanzas in flight it may lose for each
+# cut, whether it notices a silent network, whether it resends in another order.
+CLIENTS = {
+    # Forgets its own queue when it sends <resume/>.
+    "slixmpp": Habits(loses_in_flight=3, notices_silence=False, reorders_in_flight=False),
+    # Resends the newest first.
+    "aioxmpp": Habits(loses_in_flight=0, notices_silence=True, reorders_in_flight=True),
+    # Loses the first stanza that is not acknowledged.
+    "strophe": Habits(loses_in_flight=1, notices_silence=False, reorders_in_flight=False),
+    "xmppjs": Habits(loses_in_flight=0, notices_silence=True, reorders_in_flight=False),
+}
+
+AT_ONCE = 3
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--client", choices=CLIENTS, action="append")
+    parser.add_argument("--server", choices=servers.KINDS, action="append")
+    parser.add_argument("--cut", choices=CUTS, action="append")
+    parser.add_argument("--front", choices=("holdfast", "native", "none"), default="holdfast")
+    parser.add_argument("--jobs", type=int, default=AT_ONCE)
+    given = parser.parse_args()
+    given.client = given.client or list(CLIENTS)
+    given.server = given.server or list(servers.KINDS)
+    if given.front == "native" and "jabberd2" in given.server:
+        given.server.remove("jabberd2")  # it has no stream management of its own
+    given.cut = given.cut or list(CUTS)
+    return given
+
+
+class World:
+    """The servers and what stands in front of them."""
+
+    def __init__(self, given):
+        self.given = given
+        self.servers = {}
+        self.holdfast = None
+        self.folder = process.scratch("matrix")
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def start(self):
+        front = self.given.front
+        pairs = [
+            (alice_name(client, cut), bob_name(client, cut))
+            for client in self.given.client
+            for cut in self.given.cut
+        ]
+        for name in self.given.server:
+            domain = f"{name}.example.org"
+            tls = certificates.make_certificate(self.folder, domain) if front != "holdfast" else None
+            self.servers[name] = servers.start(
+                name,
+                domain=domain,
+                users=[user for pair in pairs for user in pair],
+                contacts=pairs,
+                sm=front == "native",
+                tls=tls,
+            )
+        for server in self.servers.values():
+            server.start()
+        for server in self.servers.values():
+            server.wait()
+        if front == "holdfast":
+            self.start_holdfast()
+
+    def start_holdfast(self):
+        first, *others = self.servers.values()
+        self.holdfast = Holdfast(first.port, domain=first.domain)
+        for server in others:
+            pair = self.holdfast.certificate(server.domain)
+            self.holdfast.change(
+                {
+                    f"host {server.domain}": {
+                        "upstream": f"{server.host}:{server.port}",
+                        "certificate": pair.chain,
+                        "private_key": pair.key,
+                    }
+                }
+            )
+        self.holdfast.start()
+
+    def cell(self, client, server, cut):
+        if self.holdfast:
+            front = self.holdfast
+            ports, ca = (front.host, front.starttls_port, front.tls_port), front.ca
+        else:
+            front = self.servers[server]
+            ports, ca = (front.host, front.port, front.tls_port), front.tls.ca
+        command = programs.command(client)
+        habits = CLIENTS[client]
+        return Cell(client, self.servers[server], cut, habits, command, ports, ca)
+
+    def finish(self):
+        """What was wrong with Holdfast itself, as sentences."""
+        if not self.holdfast:
+            return []
+        try:
+            self.holdfast.stop()
+        except AssertionError as error:
+            return [str(error)]
+        return []
+
+    def logs(self):
+        text = "".join(server.log(30) for server in self.servers.values())
+        if self.holdfast:
+            text += f"--- holdfast.log\n{self.holdfast.log(300)}"
+        return text
+
+    def close(self):
+        if self.holdfast:
+            self.holdfast.close()
+        for server in self.servers.values():
+            server.close()
+        process.remove_scratch(self.folder)
+
+    def __exit__(self, *_):
+        self.close()
+
+
+async def run_cells(world, cells):
+    """The number of cells that failed."""
+    slots = asyncio.Semaphore(world.given.jobs)
+
+    async def run(cell):
+        async with slots:
+            begin = time.monotonic()
+            log = os.path.join(world.folder, str(cell).replace(" ", "") + ".log")
+            faults = await cell.play(log)
+            report(cell, faults, time.monotonic() - begin, log)
+            return bool(faults)
+
+    results = await asyncio.gather(*(run(cell) for cell in cells))
+    # Bob stays until all is over: a login on jabberd2 just after a session ended there may fail.
+    for cell in cells:
+        if cell.bob:
+            await cell.bob.close()
+    return sum(results)
+
+
+def report(cell, faults, seconds, log):
+    print(f"{'FAIL' if faults else 'ok  '} {cell} ({seconds:.1f} s)", flush=True)
+    for fault in faults:
+        print(f"       {fault}")
+    if faults:
+        for event in cell.alice.events[-30:] if cell.alice else []:
+            print(f"       | {str(event)[:150]}")
+        for stanza in cell.bob.stanzas[-30:] if cell.bob else []:
+            print(f"       < {show(stanza)[:150]}")
+        print("".join(f"       ! {line}\n" for line in process.tail(log, 15).splitlines()), end="")
+
+
+def main():
+    process.exit_on_sigterm()
+    given = arguments()
+    for client in given.client:
+        programs.build(client)
+    with World(given) as world:
+        cells = [
+            world.cell(client, server, cut)
+            for client in given.client
+            for server in given.server
+            for cut in given.cut
+        ]
+        failed = asyncio.run(run_cells(world, cells))
+        passed = len(cells) - failed
+        complaints = world.finish()
+        for complaint in complaints:
+            print(f"FAIL {complaint}")
+            failed += 1
+        if failed:
+            print(world.logs())
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

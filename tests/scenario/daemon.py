@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""The program under test, as the scenarios start it: one daemon, one host for each conversation.
+
+Domain and server of a conversation are its own, so nothing that one does is seen by another, and
+the names in its text need not be unique.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+# ruff: noqa: E402
+import holdfast
+import process
+
+QUIET = {
+    # A conversation that wants to be asked says so; no clock of the daemon's own decides anything.
+    "stream-management": {"request_after": "1000", "request_idle": "1h", "request_every": "1h"},
+    "limits": {"connections_per_ip": "1000", "connection_rate_per_ip": "1000"},
+    "holdfast": {"log_level": "debug", "metrics": "none"},
+}
+
+
+class Daemon(holdfast.Holdfast):
+    """hosts: domain -> settings of its section. more: (section, key, value) on top of QUIET.
+
+    activated: names of listeners whose sockets are handed over, as systemd does it.
+    """
+
+    def __init__(self, hosts, more, options, activated=()):
+        super().__init__(upstream=1, domain="unused.test", settings=QUIET)
+        self.options = options
+        self.certificates = {}
+        six = f"[::1]:{process.free_port()}"
+        self.change({"listen ipv6": {"address": six, "transport": "starttls"}})
+        for domain, settings in hosts.items():
+            made = self.certificate(domain)
+            self.certificates[domain] = made
+            filled = {key: self.fill(value) for key, value in settings.items()}
+            given = {"certificate": made.chain, "private_key": made.key, **filled}
+            self.change({f"host {domain}": given})
+        self.sockets = [self.activate(name) for name in activated]
+        for section, key, value in more:
+            self.change({section: {key: self.fill(value)}})
+        self.addresses = {"starttls": (self.host, self.starttls_port)}
+        for name, keys in self.settings.items():
+            if name.startswith("listen ") and keys.get("address"):
+                host, _, port = keys["address"].split()[0].rpartition(":")
+                self.addresses[name[7:]] = (host.strip("[]"), int(port))
+        for name, listener in self.sockets:
+            self.addresses[name] = listener.getsockname()
+
+    def fill(self, value):
+        while "{port}" in value:
+            value = value.replace("{port}", str(process.free_port()), 1)
+        return value.replace("{folder}", self.folder).replace("{ca}", self.ca)
+
+    def activate(self, name):
+        listener = socket.create_server((self.host, 0))
+        self.change({f"listen {name}": {"transport": "starttls"}})
+        return name, listener
+
+    def command(self):
+        command = (holdfast.binary(), "-c", self.ini, *self.options)
+        if not self.sockets:
+            return command
+        # The sockets become descriptors 3 and up, and LISTEN_PID the process that holdfast becomes.
+        moved = " ".join(
+            f"{at}<&{listener.fileno()}" for at, (_, listener) in enumerate(self.sockets, 3)
+        )
+        return ("sh", "-c", f'LISTEN_PID=$$ exec "$@" {moved}', "sh", *command)
+
+    def start(self):
+        self.write_configuration()
+        environment = dict(os.environ)
+        environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
+        environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        descriptors = [listener.fileno() for _, listener in self.sockets]
+        if descriptors:
+            environment["LISTEN_FDS"] = str(len(descriptors))
+            environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.sockets)
+        self.process = process.spawn(
+            self.command(), self.log_file, cwd=self.folder, env=environment, pass_fds=descriptors
+        )
+        try:
+            process.wait_until(self.is_up, [self.process], "holdfast")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self.log()}") from None
+
+    def is_up(self):
+        return all(process.accepts(port, host) for host, port in self.addresses.values())
+
+    def control(self, *arguments):
+        """holdfastctl: its exit status, and what it wrote on both streams."""
+        program = os.environ.get("HOLDFASTCTL_BIN") or os.path.join(
+            os.path.dirname(holdfast.binary()), "holdfastctl"
+        )
+        done = subprocess.run(
+            (program, "-s", os.path.join(self.runtime_dir, "control.sock"), *arguments),
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def log_from(self, offset):
+        with open(self.log_file, errors="replace") as log:
+            log.seek(offset)
+            return log.read()
+
+    def log_size(self):
+        return os.path.getsize(self.log_file)
+
+
+def objects(value):
+    """All JSON objects in what holdfastctl --json wrote, at any depth."""
+    found = []
+    for line in [value] if is_json(value) else value.splitlines():
+        try:
+            collect(json.loads(line), found)
+        except ValueError:
+            continue
+    return found
+
+
+def is_json(text):
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def collect(value, found):
+    if isinstance(value, dict):
+        found.append(value)
+        value = value.values()
+    if not isinstance(value, (str, int, float, bool, type(None))):
+        for inner in value:
+            collect(inner, found)
+
+
+def fields(line):
+    """The fields of a line of the log, logfmt or JSON."""
+    if line.startswith("{") and is_json(line):
+        return json.loads(line)
+    found = {}
+    at = 0
+    while at < len(line):
+        key, equals, rest = line[at:].partition("=")
+        if not equals:
+            break
+        if rest.startswith('"'):
+            end = 1
+            while end < len(rest) and rest[end] != '"':
+                end += 2 if rest[end] == "\\" else 1
+            found[key.strip()] = rest[1:end].replace('\\"', '"').replace("\\\\", "\\")
+            at = len(line) - len(rest) + end + 1
+        else:
+            value, _, _ = rest.partition(" ")
+            found[key.strip()] = value
+            at = len(line) - len(rest) + len(value) + 1
+    return found
