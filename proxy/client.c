@@ -180,6 +180,12 @@ bool client_start_tls(struct client *c)
     return tls_accept(&c->tls, c->tools->tls) == 0;
 }
 
+void client_log_accepted(const struct client *c)
+{
+    log_at(LOG_DEBUG, "accepted", f_u64("conn", c->id), f_str("listen", c->listen->name),
+           f_addr("peer", (const struct sockaddr *)&c->peer));
+}
+
 /* Reads what a load balancer says of the client. True when done and right; bytes behind it stay in *in. */
 static bool take_proxy_header(struct client *c, struct span *in)
 {
@@ -205,6 +211,7 @@ static bool take_proxy_header(struct client *c, struct span *in)
         return false;
     }
     c->expects_proxy = false;
+    client_log_accepted(c);
     buffer_take(&c->in.kept, used);
     return true;
 }

@@ -50,6 +50,7 @@ struct negotiation {
 
 struct client {
     LIST_ENTRY(client) entry;
+    SLIST_ENTRY(client) moving; /* among the worker's movers */
     struct tools *tools;
     const struct conf_listen *listen;
     const struct client_handler *handler;
@@ -88,7 +89,7 @@ struct client {
     bool ns2;           /* it enabled in urn:xmpp:sm:2 */
     bool present;       /* it sent its first available presence */
     bool hands_over;    /* messages that an ended session left may be handed over now */
-    bool moves;         /* to another worker, when this batch is done … */
+    bool moves;         /* to another worker, when this turn is over … */
     unsigned moves_to;  /* … which is this one */
 };
 
@@ -103,6 +104,9 @@ void client_flush(struct client *c);
 
 /* True if the socket takes no more for now. */
 [[nodiscard]] bool client_blocked(const struct client *c);
+
+/* Its first line in the log: when its address is known. */
+void client_log_accepted(const struct client *c);
 
 /* From now on TLS; false: no memory. */
 [[nodiscard]] bool client_start_tls(struct client *c);

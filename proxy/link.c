@@ -12,6 +12,7 @@
 
 #include "proxy/client.h"
 #include "proxy/log.h"
+#include "proxy/net.h"
 #include "proxy/text.h"
 #include "proxy/upstream.h"
 
@@ -34,6 +35,7 @@ struct link *link_new(struct client *c, const struct link_handler *handler)
     l->client = c;
     l->client_peer = c->peer;
     (void)getsockname(c->fd, (struct sockaddr *)&l->client_local, &len);
+    net_unmap(&l->client_local);
     l->id = c->tools->next_id++ << 8 | (c->tools->index & 0xff);
     inflow_init(&l->in, c->tools->conf->sm.queue_bytes);
     ev_init(&l->readable, on_readable);

@@ -69,7 +69,7 @@ struct link {
     bool inactive;              /* the last CSI state that was passed upstream */
     bool over;                  /* the server's closing tag or stream error was seen */
     bool settling;              /* orders are being obeyed, further up on the stack */
-    bool departs;               /* moves to another worker when this batch is done */
+    bool departs;               /* moves to another worker when this turn is over */
     bool awaited;               /* a new login's bind waits for this link's end */
 };
 

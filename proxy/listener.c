@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -26,20 +25,6 @@ struct listener {
     bool tired; /* no descriptors were left */
 };
 
-/* From a socket for IPv6 and IPv4: the address as it is. */
-static void unmap(struct sockaddr_storage *addr)
-{
-    const struct sockaddr_in6 *in6 = (const void *)addr;
-    struct sockaddr_in in = {.sin_family = AF_INET};
-
-    if (addr->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-        return;
-    in.sin_port = in6->sin6_port;
-    memcpy(&in.sin_addr, &in6->sin6_addr.s6_addr[12], sizeof in.sin_addr);
-    *addr = (struct sockaddr_storage){0};
-    memcpy(addr, &in, sizeof in);
-}
-
 static void on_connection(struct ev_loop *loop, ev_io *w, int)
 {
     struct listener *l = w->data;
@@ -56,7 +41,7 @@ static void on_connection(struct ev_loop *loop, ev_io *w, int)
         }
         if (fd < 0)
             return;
-        unmap(&peer);
+        net_unmap(&peer);
         relay_accept(l->tools, fd, l->conf, &peer);
     }
 }

@@ -228,6 +228,8 @@ bool negotiate_move(struct client *c, unsigned arena)
 {
     if (c->tools->cores[arena])
         return false;
+    if (!c->moves)
+        SLIST_INSERT_HEAD(&c->tools->movers, c, moving);
     c->moves = true;
     c->moves_to = arena % c->tools->workers;
     if (c->link)

@@ -10,6 +10,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -109,4 +110,32 @@ bool net_acknowledged(int fd, uint64_t *bytes)
     /* The SYN of our own connect counts one. */
     *bytes = info.tcpi_bytes_acked ? info.tcpi_bytes_acked - 1 : 0;
     return true;
+}
+
+void net_unmap(struct sockaddr_storage *addr)
+{
+    struct sockaddr_in6 in6;
+    struct sockaddr_in in = {.sin_family = AF_INET};
+
+    memcpy(&in6, addr, sizeof in6);
+    if (addr->ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+        return;
+    in.sin_port = in6.sin6_port;
+    memcpy(&in.sin_addr, &in6.sin6_addr.s6_addr[12], sizeof in.sin_addr);
+    *addr = (struct sockaddr_storage){0};
+    memcpy(addr, &in, sizeof in);
+}
+
+void net_map(struct sockaddr_storage *addr)
+{
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in in;
+
+    if (addr->ss_family != AF_INET)
+        return;
+    memcpy(&in, addr, sizeof in);
+    in6.sin6_port = in.sin_port;
+    in6.sin6_addr.s6_addr[10] = in6.sin6_addr.s6_addr[11] = 0xff;
+    memcpy(&in6.sin6_addr.s6_addr[12], &in.sin_addr, sizeof in.sin_addr);
+    memcpy(addr, &in6, sizeof in6);
 }

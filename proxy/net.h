@@ -31,3 +31,7 @@ void net_inline_urgent(int fd);
 
 /* Bytes since connect that the peer's TCP has acknowledged. */
 [[nodiscard]] bool net_acknowledged(int fd, uint64_t *bytes);
+
+/* An IPv4 address mapped into IPv6 becomes what it is; and the other way. */
+void net_unmap(struct sockaddr_storage *addr);
+void net_map(struct sockaddr_storage *addr);

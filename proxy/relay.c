@@ -437,9 +437,12 @@ static void taken(struct client *c, enum login_says says, const struct item *ite
     case LOGIN_CSI:
         take_csi(c, item, raw);
         break;
+    case LOGIN_OTHER: /* what it means is between client and server */
+        if (c->link)
+            relay_pass(c->link, raw);
+        break;
     case LOGIN_HEADER:
     case LOGIN_SM_OTHER:
-    case LOGIN_OTHER:
     case LOGIN_SAYS:
         break;
     }
@@ -549,7 +552,7 @@ static void client_item(struct client *c, enum inflow_found found, struct span r
 static bool waits(const struct client *c)
 {
     return c->busy || c->unread || c->closing || c->moves ||
-           (c->link && !c->link->session && c->login >= LOGIN_BOUND && link_blocked(c->link));
+           (c->link && !c->link->session && buffer_len(&c->link->out) > HELD_MAX);
 }
 
 static void take_items(struct client *c, struct span fresh)
@@ -590,10 +593,6 @@ static void client_batch_done(struct client *c)
     if (c->phase != CLIENT_OPEN)
         return;
     client_read(c, !waits(c) || buffer_len(&c->in.kept) < HELD_MAX);
-    if (c->moves && !c->taking) {
-        c->moves = false;
-        c->tools->move(c, c->moves_to);
-    }
 }
 
 static void client_bytes(struct client *c, struct span fresh)
@@ -652,8 +651,8 @@ void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
     if (!c)
         return;
     tools->counters.accepted++;
-    log_at(LOG_DEBUG, "accepted", f_u64("conn", c->id), f_str("listen", listen->name),
-           f_addr("peer", (const struct sockaddr *)peer));
+    if (!c->expects_proxy)
+        client_log_accepted(c);
 }
 
 /* --- from the server --- */
@@ -729,6 +728,10 @@ static void session_item(struct link *l, const struct item *item, struct span ra
             element_write(&k, error, SPAN_LIT(NS_CLIENT));
             farewell_server(l, sink_span(&k), element_child(error, NS_STREAM_ERRORS, "conflict") != NULL);
         }
+        break;
+    case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
+        say(l, raw);
+        l->tools->orders->todo |= SM_DO_WRITE;
         break;
     default:
         l->tools->counters.ignored++;
@@ -818,6 +821,9 @@ static void plain_item(struct link *l, enum inflow_found found, struct span raw)
     case ITEM_IQ:
         relay_item(l, &item, raw);
         break;
+    case ITEM_OTHER:
+        relay_item(l, &item, raw);
+        break;
     case ITEM_STREAM_ERROR:
         greet_item(l, found, raw);
         break;
@@ -879,8 +885,8 @@ void relay_arrived(struct client *c)
 
 static void link_closed(struct link *l, int error)
 {
-    log_at(error ? LOG_WARN : LOG_DEBUG, "link_closed", f_u64("link", l->id), f_str("host", l->host->domain),
-           f_err("why", error));
+    if (error)
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_err("why", error));
     if (!l->session) {
         greet_lost(l);
         return;

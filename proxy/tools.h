@@ -41,6 +41,7 @@ struct counters {
 };
 
 LIST_HEAD(clients, client);
+SLIST_HEAD(movers, client);
 LIST_HEAD(links, link);
 TAILQ_HEAD(link_line, link);
 
@@ -66,7 +67,7 @@ struct tools {
     ev_timer sessions_timer;          /* for the earliest deadline of any session: */
     uint64_t armed_ms;                /* CLOCK_BOOTTIME; UINT64_MAX: none */
     unsigned workers;                 /* in the process: an arena's worker is its number modulo this */
-    void (*move)(struct client *c, unsigned worker); /* off this worker, with its fresh link */
+    struct movers movers;             /* clients that go to another worker when the turn is over */
     struct gate *gates;               /* one for each host of conf */
     struct clients clients;
     struct links links;

@@ -93,11 +93,13 @@ static void arrive(struct tools *tools, void *arg)
     relay_arrived(c);
 }
 
-static void move(struct client *c, unsigned worker)
+/* Nothing of this worker may look at the client from here on. */
+static void move(struct client *c)
 {
     struct tools *from = c->tools;
-    struct worker *w = from->worker->setup->all[worker];
+    struct worker *w = from->worker->setup->all[c->moves_to];
 
+    c->moves = false;
     client_leave(c);
     if (c->link)
         link_depart(c->link);
@@ -125,7 +127,13 @@ static void bury(struct tools *tools)
 static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
 {
     struct worker *w = p->data;
+    struct client *c;
 
+    while ((c = SLIST_FIRST(&w->tools.movers))) {
+        SLIST_REMOVE_HEAD(&w->tools.movers, moving);
+        if (c->phase == CLIENT_OPEN)
+            move(c);
+    }
     bury(&w->tools);
 }
 
@@ -156,7 +164,6 @@ static int tools_begin(struct worker *w, unsigned index)
     t->orders = &t->pair[0];
     t->armed_ms = UINT64_MAX;
     t->workers = w->setup->workers;
-    t->move = move;
     t->next_id = 1;
     for (unsigned i = 0; i < SM_ARENAS; i++) {
         t->arena_fds[i] = w->setup->arena_fds[i];

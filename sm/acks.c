@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum {
-    TCP_AFTER_MS = 1000,   /* ack = forwarded: the server's TCP is looked at so long after a stanza, */
+    TCP_AFTER_MS =
+        1000, /* ack = forwarded: the server's TCP is looked at so long after a stanza, */
     TCP_AFTER_BYTES = 65536, /* or at so many bytes that are not known to be there */
 };
 
@@ -69,7 +70,7 @@ bool sm_acks_take(struct sm_session *s, const struct sm_event *e, struct sm_orde
 
 bool sm_acks_answered(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
-    static const struct sm_stanza nothing = { .xml = "" };
+    static const struct sm_stanza nothing = {.xml = ""};
 
     if (!count(s, &nothing, e, o))
         return false;
@@ -92,15 +93,6 @@ bool sm_acks_received(struct sm_session *s, const struct sm_event *e, struct sm_
 {
     s->record.link_received += e->count;
     s->link_heard = true;
-    return true;
-}
-
-bool sm_acks_sent(struct sm_session *s, const struct sm_event *e, struct sm_orders *)
-{
-    assert(e->count <= s->record.up.end - s->record.up.cursor);
-    queue_advance(&s->up, e->count);
-    s->record.link_sent += e->count;
-    confirm_answered(s);
     return true;
 }
 
@@ -220,6 +212,16 @@ static void confirmed(struct sm_session *s, struct sm_orders *o)
     s->tell_client = false;
 }
 
+bool sm_acks_sent(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    assert(e->count <= s->record.up.end - s->record.up.cursor);
+    queue_advance(&s->up, e->count);
+    s->record.link_sent += e->count;
+    confirm_answered(s);
+    answer_confirmed(s, o);
+    return true;
+}
+
 /* Ids that only who reads the link can know: splitmix64 of a random seed. */
 static uint64_t probe_id(const struct sm_session *s, uint32_t number)
 {
@@ -244,7 +246,7 @@ bool sm_acks_probe(struct sm_session *s, uint64_t now_ms)
     struct sm_record *r = &s->record;
     char xml[SM_WIRE_PROBE];
     uint64_t id = probe_id(s, r->probe_number + 1);
-    struct sm_stanza probe = { .xml = xml };
+    struct sm_stanza probe = {.xml = xml};
 
     probe.len = sm_wire_probe(xml, record_identity(&s->core->arena, s->node.slot).domain, id);
     if (!queue_push(&s->up, &probe, false))
@@ -280,7 +282,8 @@ bool sm_acks_probed(struct sm_session *s, const struct sm_event *e, struct sm_or
 bool sm_acks_tcp(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
     struct sm_record *r = &s->record;
-    uint64_t at = r->link_sent - (r->up.cursor - r->up.start); /* of the oldest stanza, on the link */
+    uint64_t at =
+        r->link_sent - (r->up.cursor - r->up.start); /* of the oldest stanza, on the link */
     struct sm_stanza stanza;
 
     if (!forwarded(s) && !s->tcp_counts)
@@ -312,7 +315,8 @@ bool sm_acks_overdue(struct sm_session *s, const struct sm_event *e, struct sm_o
         return false;
     }
     if (!s->link_heard) {
-        s->record.probe_sent_ms = e->now_ms; /* the answer may lie there, and Holdfast does not read */
+        s->record.probe_sent_ms =
+            e->now_ms; /* the answer may lie there, and Holdfast does not read */
         return true;
     }
     s->tcp_counts = true;

@@ -139,7 +139,7 @@ void arena_clear(struct arena *a)
 
 /* --- dealing out --- */
 
-/* Adds first and looks then: workers that ask at once may all be refused, but never all be granted. */
+/* Adds first and looks then: workers that ask at once may all be refused, never all be granted. */
 static bool budget_take(struct arena *a, size_t size)
 {
     size_t before = atomic_fetch_add_explicit(&a->budget->used, size, memory_order_relaxed);

@@ -35,8 +35,8 @@ struct arena {
     void *stored_arg;
 };
 
-/* Formats the memory, which is zeroes. 0, -ENOMEM, or -EINVAL if it is too small. The sizes of a slot and of
- * a tombstone are the caller's. */
+/* Formats the memory, which is zeroes. 0, -ENOMEM, or -EINVAL if it is too small. The sizes of a
+ * slot and of a tombstone are the caller's. */
 [[nodiscard]] int arena_init(struct arena *a, void *base, size_t size, size_t slot_size,
                              size_t stone_size, struct sm_budget *budget);
 /* The memory stays as it is; its share of the budget is given back. */
@@ -56,7 +56,8 @@ static inline uint64_t arena_word(const struct arena *a, uint64_t at)
     return *(const uint64_t *)(const void *)(a->base + at);
 }
 
-/* An extent of exactly extent_size(len) bytes; its offset is never 0. 0: no memory, or the budget is used up. */
+/* An extent of exactly extent_size(len) bytes; its offset is never 0. 0: no memory, or the budget
+ * is used up. */
 [[nodiscard]] uint64_t arena_take(struct arena *a, size_t len);
 /* For a recovery: takes the extent that a record names. False if that cannot be. */
 [[nodiscard]] bool arena_claim(struct arena *a, uint64_t at, size_t size);

@@ -16,7 +16,8 @@ static bool push(struct sm_session *s, const struct sm_event *e)
     struct sm_asking *a = &s->asking;
 
     if (!queue_push(&s->down, &e->stanza, true)) {
-        s->core->counts.lost++; /* the server will not send it again, and there is no room to return it */
+        s->core->counts
+            .lost++; /* the server will not send it again, and there is no room to return it */
         return false;
     }
     if (s->record.down.count == 1 && !a->out)
@@ -109,13 +110,14 @@ bool sm_asks_acked(struct sm_session *s, const struct sm_event *e, struct sm_ord
     if (sm_later(r->acked, e->h))
         return true;
 
-    /* Of what it had on an earlier connection it may now claim more than it did at its resumption: that
-     * comes once more all the same, since a stanza must not be cut off half written. */
+    /* Of what it had on an earlier connection it may now claim more than it did at its resumption:
+     * that comes once more all the same, since a stanza must not be cut off half written. */
     uint32_t written = r->acked + r->down.passed;
     uint32_t h = sm_later(e->h, written) ? written : e->h;
 
     if ((h != r->acked || s->asking.wrote) && sm_later(s->asking.behind, h))
-        s->asking.since = sm_sent(s) - h; /* it was asked too early, or is slow: it is asked again */
+        s->asking.since =
+            sm_sent(s) - h; /* it was asked too early, or is slow: it is asked again */
     sm_asks_pop(s, h);
     return true;
 }
@@ -217,8 +219,8 @@ static bool above(bool was, size_t used, size_t limit)
     return used >= (was ? limit - limit / 4 : limit);
 }
 
-/* A slow client stops its link, and a slow server its client: but a client whose queue is full is read a bit
- * further, for its <a/> may lie there. */
+/* A slow client stops its link, and a slow server its client: but a client whose queue is full is
+ * read a bit further, for its <a/> may lie there. */
 static void mark_full(struct sm_session *s, uint64_t now_ms)
 {
     const struct sm_limits *limits = s->core->limits;
@@ -235,7 +237,7 @@ static void mark_full(struct sm_session *s, uint64_t now_ms)
 void sm_asks_settle(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)
 {
     const struct sm_asking *a = &s->asking;
-    struct sm_event now = { .type = SM_DEADLINE, .now_ms = now_ms };
+    struct sm_event now = {.type = SM_DEADLINE, .now_ms = now_ms};
 
     mark_full(s, now_ms);
     if (s->record.state != SM_LIVE || a->out || !s->record.down.count || !a->since)

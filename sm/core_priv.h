@@ -10,7 +10,7 @@
 #include "sm/record.h"
 #include "sm/registry.h"
 
-struct core_stone { /* a tombstone, in the arena */
+struct core_stone {  /* a tombstone, in the arena */
     uint64_t serial; /* 0 while the rest is written; 0: none; the greatest is the youngest */
     uint64_t owner;  /* registry_hash of the account */
     uint64_t expires_ms;
@@ -23,6 +23,8 @@ struct core_left {
     struct registry_node node;
 };
 
+enum { CORE_STONE_CHAINS = 4096 };
+
 struct sm_core {
     struct arena arena;
     struct registry registry;
@@ -31,24 +33,25 @@ struct sm_core {
     uint8_t node, number;
     uint32_t lefts;        /* nodes of the registry that are struct core_left */
     uint64_t stone_serial; /* of the youngest tombstone */
-    uint16_t *stone_heads; /* chains of tombstones by id; 0: the end, otherwise 1 + place in the ring */
+    uint16_t *stone_heads; /* chains of tombstones by id; 0: the end, otherwise 1 + place */
     uint16_t *stone_nexts;
 };
 
-/* Gives s (zeroed) a slot and an id, copies the identity, sets up record, queues and node, and makes it found by
- * account and JID. -ENOMEM: nothing changed. Not in the arena for good before core_commit. */
+/* Gives s (zeroed) a slot and an id, copies the identity, sets up record, queues and node, and
+ * makes it found by account and JID. -ENOMEM: nothing changed. Not in the arena for good before
+ * core_commit. */
 [[nodiscard]] int core_admit(struct sm_core *core, struct sm_session *s,
                              const struct sm_identity *identity, const uint8_t random[16]);
 
-/* Makes s->record true, then frees what it let go of: popped extents, and the session that it adopted. Sets the
- * deadline (UINT64_MAX: none), and what sm_core_pressed goes by. */
+/* Makes s->record true, then frees what it let go of: popped extents, and the session that it
+ * adopted. Sets the deadline (UINT64_MAX: none), and what sm_core_pressed goes by. */
 void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms);
 
 /* Frees slot, identity and queues, and finds it no more. The struct is the caller's to free. */
 void core_dismiss(struct sm_core *core, struct sm_session *s);
 
-/* Commits s->record as SM_LEFT with expires_ms, and finds it by its full JID only. The struct is the caller's to free.
- * False, and nothing changed, if there is no memory for it. */
+/* Commits s->record as SM_LEFT with expires_ms, and finds it by its full JID only. The struct is
+ * the caller's to free. False, and nothing changed, if there is no memory for it. */
 [[nodiscard]] bool core_leave(struct sm_core *core, struct sm_session *s, uint64_t expires_ms);
 
 /* A tombstone for s; before core_dismiss. */
@@ -56,10 +59,19 @@ void core_bury(struct sm_core *core, const struct sm_session *s, uint32_t h, uin
 
 /* What an ended session of that full JID left behind, the oldest such session; NULL: nothing. */
 struct core_left *core_left(const struct sm_core *core, struct sm_text jid);
-/* Its stanzas, to look at: those of SM_FATE_KEEP from number `returned` of its record on count, the others do not. *copy
- * is the caller's room. To adopt it, push them to the adopter's queue and name it in the adopter's record: the next
- * core_commit of the adopter ends it. One for each commit. */
-struct queue core_left_queue(struct sm_core *core, const struct core_left *left, struct sm_record *copy);
+/* Its stanzas, to look at: those of SM_FATE_KEEP from number `returned` of its record on count, the
+ * others do not. *copy is the caller's room. To adopt it, push them to the adopter's queue and name
+ * it in the adopter's record: the next core_commit of the adopter ends it. One for each commit. */
+struct queue core_left_queue(struct sm_core *core, const struct core_left *left,
+                             struct sm_record *copy);
+
+/* After it the messages are no more. */
+void core_left_drop(struct sm_core *core, struct core_left *left);
+/* The same, and what it held counts as lost. */
+void core_left_expire(struct sm_core *core, struct core_left *left);
+
+/* Sets what the node is found by, from the slot. */
+void core_name(struct registry_node *n, const struct arena *a, uint32_t slot);
 
 /* True if more than 90 % of the memory of all is in use: no new session is resumable. */
 [[nodiscard]] bool core_short(const struct sm_core *core);

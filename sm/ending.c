@@ -33,7 +33,7 @@ static void order_return(struct sm_session *s, struct sm_orders *o)
 
 static bool send(struct sm_session *s, const char *xml)
 {
-    struct sm_stanza stanza = { .xml = xml, .len = strlen(xml) };
+    struct sm_stanza stanza = {.xml = xml, .len = strlen(xml)};
 
     return queue_push(&s->up, &stanza, false);
 }
@@ -41,8 +41,8 @@ static bool send(struct sm_session *s, const char *xml)
 void sm_ending_begin(struct sm_session *s, enum sm_end end, uint64_t now_ms, struct sm_orders *o)
 {
     end_for(s, end, o);
-    /* Whatever the server sends to this resource is on its way before the answer to the probe. Without
-     * memory even for that, nothing is awaited. */
+    /* Whatever the server sends to this resource is on its way before the answer to the probe.
+     * Without memory even for that, nothing is awaited. */
     if (!send(s, "<presence type='unavailable'/>") || !sm_acks_probe(s, now_ms))
         order_return(s, o);
 }
@@ -162,13 +162,14 @@ void sm_undelivered_done(struct sm_session *s, enum sm_undelivered_fate how)
     }
     r->looked++;
     if (!keeps(s))
-        r->returned = r->looked; /* of what lies before this, nothing is left for the next session */
+        r->returned =
+            r->looked; /* of what lies before this, nothing is left for the next session */
     s->changed = true;
 }
 
 void sm_returned(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)
 {
-    struct sm_event now = { .type = SM_DEADLINE, .now_ms = now_ms };
+    struct sm_event now = {.type = SM_DEADLINE, .now_ms = now_ms};
 
     sm_rules_apply(s, SM_RETURNED_ALL, &now, o);
 }
@@ -218,4 +219,33 @@ void sm_ending_count_lost(struct sm_session *s)
     for (uint32_t n = s->record.returned; queue_nth(&s->down, n, &stanza); n++)
         if (n >= s->record.looked || (keep && stanza.fate == SM_FATE_KEEP))
             counts->lost++;
+}
+
+/* The commit that holds the copies also names the record that they come from, which is freed only
+ * after it: so they are in exactly one of the two, whenever the process dies. */
+size_t sm_adopt(struct sm_session *s, struct sm_orders *o, uint64_t now_ms)
+{
+    struct core_left *left = core_left(s->core, s->node.jid);
+    struct sm_record copy;
+    struct sm_stanza stanza;
+    size_t count = 0;
+
+    if (!left || s->record.state != SM_LIVE || s->record.adopted_generation)
+        return 0; /* one for each commit */
+    struct queue from = core_left_queue(s->core, left, &copy);
+
+    for (uint32_t n = copy.returned; queue_nth(&from, n, &stanza); n++) {
+        struct sm_event push = {.type = SM_TO_CLIENT, .now_ms = now_ms, .stanza = stanza};
+
+        if (stanza.fate != SM_FATE_KEEP)
+            continue;
+        push.stanza.late = true;
+        if (sm_rules_apply(s, SM_TO_CLIENT, &push, o))
+            count++;
+    }
+    s->record.adopted_slot = left->node.slot;
+    s->record.adopted_generation = record_slot(&s->core->arena, left->node.slot)->id.generation;
+    s->core->counts.adopted += count;
+    s->changed = true;
+    return count;
 }

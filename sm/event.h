@@ -106,13 +106,13 @@ enum sm_todo {
     SM_DO_RESUMED = 1 << 4,  /* <resumed/> is in the text: the client is read again */
     SM_DO_TOO_HIGH = 1 << 5, /* stream error handled-count-too-high, from h_claimed and h_sent */
     SM_DO_DETACH = 1 << 6,   /* drop the connection: an <r/> was not answered in time */
-    SM_DO_END_CLIENT = 1 << 7, /* the session ended for `end`: close the client's stream accordingly */
-    SM_DO_RETURN = 1 << 8,   /* the session ends: call sm_undelivered until it is empty, answer what is
-                              * to be answered by SM_PASS, then tell SM_RETURNED with sm_returned() */
+    SM_DO_CHECK_TCP = 1 << 7,   /* a probe is overdue, or ack = forwarded: tell SM_TCP_ACKED */
+    SM_DO_WARN_PROBE = 1 << 8,  /* a probe is overdue while other traffic flows: log it */
     SM_DO_UNCONFIRMED = 1 << 9, /* the link is dead: sm_unconfirmed gives what was said but not confirmed */
-    SM_DO_OVER = 1 << 10,    /* the session is over: end the link and call sm_session_free */
-    SM_DO_CHECK_TCP = 1 << 11, /* a probe is overdue, or ack = forwarded: tell SM_TCP_ACKED */
-    SM_DO_WARN_PROBE = 1 << 12, /* a probe is overdue while other traffic flows: log it */
+    SM_DO_END_CLIENT = 1 << 10, /* the session ended for `end`: close the client's stream accordingly */
+    SM_DO_RETURN = 1 << 11,  /* the session ends: call sm_undelivered until it is empty, answer what is
+                              * to be answered by SM_PASS (false: it cannot be), then call sm_returned */
+    SM_DO_OVER = 1 << 12,    /* the session is over: end the link and call sm_session_free */
 };
 
 struct sm_orders {

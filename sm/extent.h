@@ -24,7 +24,8 @@ enum {
 
 /* A set of numbers below a limit that gives its least and its greatest in a few steps. */
 struct extent_set {
-    uint64_t *level[EXTENT_LEVELS]; /* 0: a bit for each number; above: a bit for each word that is not 0 */
+    uint64_t
+        *level[EXTENT_LEVELS]; /* 0: a bit for a number; above: a bit for a word that is not 0 */
     uint32_t levels;
     uint64_t limit;
 };
@@ -53,12 +54,13 @@ void extents_clear(struct extents *e);
 /* The least power of two that holds len, at least 128; 0 if there is none so large. */
 [[nodiscard]] size_t extent_size(size_t len);
 
-/* A block of that size (a power of two as extent_size gives it), aligned to it; EXTENT_NONE: none is free. */
+/* A block of that size (a power of two as extent_size gives it), aligned to it; EXTENT_NONE: none
+ * is free. */
 [[nodiscard]] uint64_t extents_take(struct extents *e, size_t size);
 /* Takes this very block. False, and nothing changed, if it is not a block or not wholly free. */
 [[nodiscard]] bool extents_claim(struct extents *e, uint64_t at, size_t size);
 void extents_give(struct extents *e, uint64_t at, size_t size);
 
-/* A run of pages that were in use and hold nothing; the highest first, and only while 64 KB of such pages
- * stay behind it for reuse. False: none. */
+/* A run of pages that were in use and hold nothing; the highest first, and only while 64 KB of such
+ * pages stay behind it for reuse. False: none. */
 [[nodiscard]] bool extents_spare(struct extents *e, uint64_t *at, size_t *len);

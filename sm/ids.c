@@ -44,8 +44,8 @@ void sm_id_write(const struct sm_id *id, char out[SM_ID_TEXT])
 
     pack(bytes, id);
     for (int i = 0; i < BYTES / 3; i++) {
-        uint32_t n = (uint32_t)bytes[3 * i] << 16 | (uint32_t)bytes[3 * i + 1] << 8 |
-                     bytes[3 * i + 2];
+        uint32_t n =
+            (uint32_t)bytes[3 * i] << 16 | (uint32_t)bytes[3 * i + 1] << 8 | bytes[3 * i + 2];
 
         for (int j = 0; j < 4; j++)
             out[4 * i + j] = alphabet[n >> (18 - 6 * j) & 63];

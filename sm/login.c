@@ -35,7 +35,7 @@ static const enum login_verdict verdicts[LOGIN_SAYS][LOGIN_STATES] = {
     [LOGIN_A]             = { FORM, SKIP,   FORM,  SKIP, SKIP,    FORM,   SKIP, SKIP, TAKE,   TAKE },
     [LOGIN_SM_OTHER]      = { FORM, SKIP,   FORM,  SKIP, SKIP,    FORM,   SKIP, SKIP, SKIP,   SKIP },
     [LOGIN_CSI]           = { FORM, SKIP,   FORM,  SKIP, SKIP,    FORM,   SKIP, TAKE, TAKE,   TAKE },
-    [LOGIN_OTHER]         = { FORM, TYPE,   FORM,  TYPE, TYPE,    FORM,   TYPE, TYPE, TYPE,   TYPE },
+    [LOGIN_OTHER]         = { FORM, TYPE,   FORM,  TYPE, TYPE,    FORM,   TYPE, TAKE, TAKE,   TAKE },
 };
 /* clang-format on */
 

@@ -84,7 +84,8 @@ static void move_entries(struct queue *h, const struct sm_queue *to)
     }
 }
 
-/* Moves all that lives to a new extent with room for `need` bytes more, of which `gap` lie before the tail. */
+/* Moves all that lives to a new extent with room for `need` bytes more, of which `gap` lie before
+ * the tail. */
 static bool move(struct queue *h, size_t gap, size_t need)
 {
     struct sm_queue to = *h->q;
@@ -385,7 +386,7 @@ void queue_rewind(struct queue *h)
 
 /* --- recovery --- */
 
-/* The entries lie one behind the other from start to end, and are as many of each kind as q says. */
+/* The entries lie one behind the other from start to end, as many of each kind as q says. */
 static bool entries_valid(const struct queue *h)
 {
     const struct sm_queue *q = h->q;
@@ -416,8 +417,7 @@ bool queue_valid(const struct sm_queue *q, const struct arena *arena)
     if (q->start > q->cursor || q->cursor > q->end || q->end > q->size ||
         q->tail > q->size - q->end)
         return false;
-    if ((uint64_t)q->first + q->count > (q->size - q->end - q->tail) / ENTRY ||
-        q->late > q->count)
+    if ((uint64_t)q->first + q->count > (q->size - q->end - q->tail) / ENTRY || q->late > q->count)
         return false;
 
     struct sm_queue copy = *q;

@@ -22,8 +22,8 @@ enum queue_mark {
 };
 
 struct queue_entry { /* in the arena */
-    uint32_t at;  /* of its first byte, in the extent */
-    uint32_t len; /* may be 0: a stanza that was answered here has only its place */
+    uint32_t at;     /* of its first byte, in the extent */
+    uint32_t len;    /* may be 0: a stanza that was answered here has only its place */
     uint64_t stamp_ms;
     uint32_t request;
     uint16_t flags; /* the caller's own */
@@ -31,19 +31,19 @@ struct queue_entry { /* in the arena */
     uint8_t marks; /* enum queue_mark */
 };
 
-struct sm_queue { /* in the record; all zero is an empty queue without an extent */
-    uint64_t extent; /* offset in the arena; 0: none */
-    uint32_t size;   /* of the extent */
-    uint32_t start;  /* the oldest stanza's first byte */
-    uint32_t end;    /* behind the last whole stanza */
-    uint32_t tail;   /* bytes behind end, of a stanza that is not whole yet */
-    uint32_t first;  /* the oldest stanza's number in the index */
-    uint32_t count;  /* stanzas held */
+struct sm_queue {     /* in the record; all zero is an empty queue without an extent */
+    uint64_t extent;  /* offset in the arena; 0: none */
+    uint32_t size;    /* of the extent */
+    uint32_t start;   /* the oldest stanza's first byte */
+    uint32_t end;     /* behind the last whole stanza */
+    uint32_t tail;    /* bytes behind end, of a stanza that is not whole yet */
+    uint32_t first;   /* the oldest stanza's number in the index */
+    uint32_t count;   /* stanzas held */
     uint32_t counted; /* of them, those that XEP-0198 counts */
-    uint32_t cursor; /* the next byte to be written or sent: start <= cursor <= end */
-    uint32_t passed; /* stanzas held that lie wholly before the cursor; those without bytes at it, too */
-    uint32_t late;   /* so many of the oldest were sent before, or waited for a resumption */
-    uint32_t marked; /* stanzas held with QUEUE_LATE */
+    uint32_t cursor;  /* the next byte to be written or sent: start <= cursor <= end */
+    uint32_t passed;  /* stanzas held that end at or before the cursor */
+    uint32_t late;    /* so many of the oldest were sent before, or waited for a resumption */
+    uint32_t marked;  /* stanzas held with QUEUE_LATE */
     uint32_t reserved;
 };
 
@@ -60,15 +60,15 @@ void queue_init(struct queue *h, struct arena *arena, struct sm_queue *q);
 /* Frees all extents, also the committed one: after the record is gone. */
 void queue_clear(struct queue *h);
 
-/* Around a commit of the record. Before: a queue without bytes and stanzas lets its extent go. After: the
- * extent of the commit before is freed. */
+/* Around a commit of the record. Before: a queue without bytes and stanzas lets its extent go.
+ * After: the extent of the commit before is freed. */
 void queue_settle(struct queue *h);
 void queue_committed(struct queue *h);
 
 /* --- at the young end --- */
 
-/* Copies the stanza (s->late becomes a mark; answered is not looked at), before the tail if there is one. xml NULL:
- * all of the tail is it. False, and nothing changed, if there is no memory. */
+/* Copies the stanza (s->late becomes a mark; answered is not looked at), before the tail if there
+ * is one. xml NULL: all of the tail is it. False, and nothing changed, if there is no memory. */
 [[nodiscard]] bool queue_push(struct queue *h, const struct sm_stanza *s, bool counted);
 [[nodiscard]] bool queue_tail_add(struct queue *h, const char *bytes, size_t len);
 void queue_tail_drop(struct queue *h);
@@ -103,13 +103,13 @@ void queue_mark_late(struct queue *h);
 
 /* All bytes from the cursor to the end; false: none. */
 [[nodiscard]] bool queue_ahead(const struct queue *h, struct sm_text *run);
-/* From the cursor to the end, or to the first late stanza behind the one that the cursor stands in. A stanza
- * that begins at the cursor and is late: false, and *late is true. */
+/* From the cursor to the end, or to the first late stanza behind the one that the cursor stands in.
+ * A stanza that begins at the cursor and is late: false, and *late is true. */
 [[nodiscard]] bool queue_fresh(const struct queue *h, struct sm_text *run, bool *late);
 /* True if the cursor stands inside a stanza. */
 [[nodiscard]] bool queue_within(const struct queue *h);
-/* Moves the cursor over so many bytes (not beyond the end); gives how many stanzas it has passed by that, those
- * without bytes among them. */
+/* Moves the cursor over so many bytes (not beyond the end); gives how many stanzas it has passed by
+ * that, those without bytes among them. */
 uint32_t queue_advance(struct queue *h, size_t bytes);
 /* Back to the oldest stanza held. */
 void queue_rewind(struct queue *h);

@@ -19,7 +19,8 @@ enum record_flag {
     RECORD_CSI_INACTIVE = 1 << 3, /* the last CSI state that passed upstream */
 };
 
-/* Fixed width, no holes (a checksum is taken over it), no pointers. The rules may add fields behind `scan`. */
+/* Fixed width, no holes (a checksum is taken over it), no pointers. The rules may add fields behind
+ * `scan`. */
 struct sm_record {
     uint64_t commit; /* the selector that names this copy */
     uint64_t check;  /* of all behind it, and of the slot's generation */
@@ -54,10 +55,10 @@ struct sm_record {
 
     uint64_t probe_seed;   /* what the ids of all its probes are made of */
     uint32_t probe_number; /* probes made so far */
-    uint32_t looked;       /* ending: so many of the oldest in down were dealt with or left for the next session */
+    uint32_t looked; /* ending: so many of the oldest in down were dealt with, or are to stay */
 };
 
-struct record_slot { /* in the arena */
+struct record_slot {   /* in the arena */
     uint64_t selector; /* 0: vacant; otherwise the number of the last commit: copy[selector & 1] */
     struct sm_id id;
     uint32_t identity_len;
@@ -66,14 +67,15 @@ struct record_slot { /* in the arena */
     struct sm_record copy[2];
 };
 
-/* A vacant slot gets id (slot and generation in it are filled in) and a copy of the identity. Not valid before the
- * first commit. -ENOMEM: nothing changed. */
+/* A vacant slot gets id (slot and generation in it are filled in) and a copy of the identity. Not
+ * valid before the first commit. -ENOMEM: nothing changed. */
 [[nodiscard]] int record_new(struct arena *a, struct sm_id *id, const struct sm_identity *identity);
 
 /* Makes *r, whose commit number it raises, the record of that slot, and `posted` no session's. */
 void record_commit(struct arena *a, uint32_t slot, struct sm_record *r);
 
-/* The slot becomes vacant and its identity is freed; the queues' extents are the caller's to free, after it. */
+/* The slot becomes vacant and its identity is freed; the queues' extents are the caller's to free,
+ * after it. */
 void record_drop(struct arena *a, uint32_t slot);
 
 /* Loans from the arena, until the slot is dropped. */

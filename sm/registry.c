@@ -332,8 +332,8 @@ struct registry_node *registry_next_of(const struct registry *r, struct sm_text 
                                        const struct registry_node *after)
 {
     uint32_t hash = short_hash(account);
-    struct registry_node *n = after ? after->account_next
-                                    : r->accounts.bucket[hash & (r->accounts.buckets - 1)];
+    struct registry_node *n =
+        after ? after->account_next : r->accounts.bucket[hash & (r->accounts.buckets - 1)];
 
     while (n && (n->account_hash != hash || !same(n->account, account)))
         n = n->account_next;

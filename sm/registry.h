@@ -48,7 +48,8 @@ struct registry {
 [[nodiscard]] int registry_init(struct registry *r, uint32_t slots);
 void registry_clear(struct registry *r); /* the nodes are their owners' */
 
-/* account, jid, slot and left are set. -ENOMEM: nothing changed. Right after a drop it does not fail. */
+/* account, jid, slot and left are set. -ENOMEM: nothing changed. Right after a drop it does not
+ * fail. */
 [[nodiscard]] int registry_add(struct registry *r, struct registry_node *n);
 void registry_drop(struct registry *r, struct registry_node *n);
 
@@ -68,8 +69,9 @@ struct registry_node *registry_due(struct registry *r, uint64_t now_ms);
 
 /* Detached, with so many bytes; or not detached. */
 void registry_set_held(struct registry *r, struct registry_node *n, bool held, size_t bytes);
-/* The first of the largest class that is not empty, and the next in it: the largest is among them. */
+/* The first of the largest class that is not empty: among it and the next ones is the largest. */
 struct registry_node *registry_largest(const struct registry *r);
 
-/* FNV-1a, 64 bits: the same for ever, since tombstones and the arena of an account are chosen by it. */
+/* FNV-1a, 64 bits: the same for ever, since tombstones and the arena of an account are chosen by
+ * it. */
 uint64_t registry_hash(const char *bytes, size_t len);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * What was written on an earlier connection is simply written again: the queue has
+ * kept it, and its cursor goes back.
+ */
 #include "sm/resume.h"
 
 #include "sm/acks.h"
@@ -58,8 +62,8 @@ static void say(struct sm_session *s, struct sm_orders *o)
     sm_session_id(s, id);
     r->said = r->taken;
     assert(sizeof o->text - o->text_len >= SM_WIRE_MAX);
-    o->text_len += (uint32_t)sm_wire_resumed(o->text + o->text_len, r->flags & RECORD_NS2,
-                                             r->said, id);
+    o->text_len +=
+        (uint32_t)sm_wire_resumed(o->text + o->text_len, r->flags & RECORD_NS2, r->said, id);
     o->todo |= SM_DO_SAY | SM_DO_RESUMED;
     s->core->counts.resumed++;
 }
@@ -95,6 +99,12 @@ bool sm_resume_probed(struct sm_session *s, const struct sm_event *e, struct sm_
 bool sm_resume_tcp(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
     sm_acks_tcp(s, e, o);
+    return confirmed(s, o);
+}
+
+bool sm_resume_sent(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
+{
+    sm_acks_sent(s, e, o);
     return confirmed(s, o);
 }
 

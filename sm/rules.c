@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * First what a session does, row by row; then how a row is applied; last the clocks,
+ * which are rows as well.
+ */
 #include "sm/rules.h"
 
 #include "sm/acks.h"
 #include "sm/asks.h"
-#include "sm/clocks.h"
 #include "sm/ending.h"
 #include "sm/resume.h"
 #include "sm/session_priv.h"
@@ -14,6 +17,8 @@ struct rule {
     sm_deed *deed;
     enum sm_state yes, no;
 };
+
+/* clang-format off */
 
 /* A session's whole life. An event without a row changes nothing. */
 static const struct rule rules[SM_OVER + 1][SM_RULE_EVENTS] = {
@@ -63,7 +68,7 @@ static const struct rule rules[SM_OVER + 1][SM_RULE_EVENTS] = {
     /* Attached again, and nothing is written or taken before <resumed/>. */
     [SM_RESUMING][SM_TO_CLIENT]    = { sm_asks_queue,         SM_RESUMING, SM_ENDING },
     [SM_RESUMING][SM_LINK_READ]    = { sm_acks_received,      SM_RESUMING, SM_RESUMING },
-    [SM_RESUMING][SM_LINK_SENT]    = { sm_acks_sent,          SM_RESUMING, SM_RESUMING },
+    [SM_RESUMING][SM_LINK_SENT]    = { sm_resume_sent,        SM_LIVE,     SM_RESUMING },
     [SM_RESUMING][SM_PROBE_ANSWER] = { sm_resume_probed,      SM_LIVE,     SM_RESUMING },
     [SM_RESUMING][SM_LINK_CLOSED]  = { sm_ending_link_closed, SM_ENDING,   SM_ENDING },
     [SM_RESUMING][SM_TCP_ACKED]    = { sm_resume_tcp,         SM_LIVE,     SM_RESUMING },
@@ -103,6 +108,8 @@ static const uint8_t follows[SM_OVER + 1] = {
     [SM_CLOSING]  = 1 << SM_OVER,
 };
 
+/* clang-format on */
+
 static void enter(struct sm_session *s, enum sm_state state, uint64_t now_ms)
 {
     if (s->record.state == state)
@@ -126,7 +133,9 @@ bool sm_rules_apply(struct sm_session *s, int event, const struct sm_event *told
     /* What follows from where the session stands now, whatever brought it there. */
     if (s->record.state <= SM_RESUMING) {
         sm_asks_settle(s, told->now_ms, o);
-        sm_acks_settle(s, told->now_ms, o);
+        /* While the caller writes and sends what is committed, nothing is put behind it. */
+        if (event != SM_LINK_SENT && event != SM_CLIENT_WROTE)
+            sm_acks_settle(s, told->now_ms, o);
     }
     struct sm_text bytes;
     struct sm_stanza one;
@@ -140,13 +149,62 @@ bool sm_rules_apply(struct sm_session *s, int event, const struct sm_event *told
     return true;
 }
 
+/* --- the clocks: nothing is set or cancelled, each is a function of what the session holds --- */
+
+static void sooner(struct sm_due *due, int event, uint64_t at_ms)
+{
+    if (at_ms < due->at_ms)
+        *due = (struct sm_due){at_ms, event};
+}
+
+/* The clocks of the link run whether a client is attached or not. */
+static void link_clocks(const struct sm_session *s, struct sm_due *due)
+{
+    sooner(due, SM_DUE_PROBE, sm_acks_probe_pace(s));
+    sooner(due, SM_DUE_OVERDUE, sm_acks_overdue_at(s));
+    sooner(due, SM_DUE_TCP, sm_acks_tcp_due(s));
+}
+
+struct sm_due sm_rules_next(const struct sm_session *s)
+{
+    struct sm_due due = {UINT64_MAX, SM_RULE_EVENTS};
+
+    switch ((enum sm_state)s->record.state) {
+    case SM_LIVE:
+        link_clocks(s, &due);
+        sooner(&due, SM_DUE_ANSWER, sm_acks_answer_due(s));
+        sooner(&due, SM_DUE_ASK, sm_asks_due(s));
+        sooner(&due, SM_DUE_ACK, sm_asks_overdue_at(s));
+        break;
+    case SM_HELD:
+        link_clocks(s, &due);
+        sooner(&due, SM_DUE_EXPIRY, s->record.expires_ms);
+        break;
+    case SM_RESUMING:
+        link_clocks(s, &due);
+        sooner(&due, SM_DUE_RESUMED, s->record.since_ms + SM_ACK_WAIT_MS);
+        break;
+    case SM_ENDING:
+        if (!s->returning)
+            sooner(&due, SM_DUE_END, s->record.since_ms + SM_ENDING_MS);
+        break;
+    case SM_CLOSING:
+        sooner(&due, SM_DUE_END, s->record.since_ms + SM_ENDING_MS);
+        break;
+    case SM_LEFT:
+    case SM_OVER:
+        break;
+    }
+    return due;
+}
+
 /* Each clock that has run out, one after another: what one brings about may stop another. */
 static bool run_clocks(struct sm_session *s, const struct sm_event *told, struct sm_orders *o)
 {
     bool any = false;
 
     for (int turn = 0; turn < SM_RULE_EVENTS; turn++) {
-        struct sm_due due = sm_clocks_next(s);
+        struct sm_due due = sm_rules_next(s);
 
         if (due.at_ms > told->now_ms || !sm_rules_apply(s, due.event, told, o))
             break;

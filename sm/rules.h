@@ -31,3 +31,11 @@ typedef bool sm_deed(struct sm_session *s, const struct sm_event *event, struct 
 /* Applies the row of state and event; false if there is none. */
 bool sm_rules_apply(struct sm_session *s, int event, const struct sm_event *told,
                     struct sm_orders *orders);
+
+struct sm_due {
+    uint64_t at_ms; /* UINT64_MAX: never */
+    int event;      /* of enum sm_rule_event */
+};
+
+/* The clock that runs out next. Looked at once for each commit, never for each stanza. */
+struct sm_due sm_rules_next(const struct sm_session *s);

@@ -7,8 +7,8 @@
 
 #include "sm/acks.h"
 #include "sm/asks.h"
-#include "sm/clocks.h"
 #include "sm/ending.h"
+#include "sm/rules.h"
 #include "sm/session_priv.h"
 #include "sm/wire.h"
 
@@ -93,7 +93,7 @@ void sm_session_free(struct sm_session *s, uint64_t now_ms)
 
 void sm_commit(struct sm_session *s)
 {
-    uint64_t next_ms = sm_clocks_next(s).at_ms;
+    uint64_t next_ms = sm_rules_next(s).at_ms;
 
     if (s->changed)
         core_commit(s->core, s, next_ms);
@@ -133,7 +133,7 @@ bool sm_unwritten(const struct sm_session *s, struct sm_text *run, struct sm_sta
 {
     bool late;
 
-    *run = (struct sm_text){ 0 };
+    *run = (struct sm_text){0};
     if (s->record.state != SM_LIVE)
         return false;
     if (queue_fresh(&s->down, run, &late))
@@ -172,8 +172,7 @@ bool sm_reads_link(const struct sm_session *s)
 
     if (!sm_attached(s))
         return true; /* a detached session that is full ends, and one that ends reads to its end */
-    return !s->down_full &&
-           atomic_load_explicit(&budget->used, memory_order_relaxed) < budget->max;
+    return !s->down_full && atomic_load_explicit(&budget->used, memory_order_relaxed) < budget->max;
 }
 
 bool sm_reads_client(const struct sm_session *s)
@@ -196,6 +195,18 @@ bool sm_session_resumable(const struct sm_session *s)
 bool sm_session_ns2(const struct sm_session *s)
 {
     return s->record.flags & RECORD_NS2;
+}
+
+bool sm_session_inactive(const struct sm_session *s)
+{
+    return s->record.flags & RECORD_CSI_INACTIVE;
+}
+
+void sm_session_set_inactive(struct sm_session *s, bool inactive)
+{
+    s->record.flags =
+        (uint16_t)((s->record.flags & ~RECORD_CSI_INACTIVE) | (inactive ? RECORD_CSI_INACTIVE : 0));
+    s->changed = true;
 }
 
 enum sm_end sm_session_end(const struct sm_session *s)

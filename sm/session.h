@@ -80,8 +80,8 @@ void *sm_scan(struct sm_session *s);
 /* --- what is to be written and sent --- */
 
 /* The next bytes for the client: a run of whole fresh stanzas (contiguous, may begin inside a stanza of
- * which a part was written), or one stanza that is late (then *one is filled: it is to be carried over by
- * itself, and SM_CLIENT_WROTE is told its raw length). False if there is nothing. Never while RESUMING. */
+ * which a part was written), or one stanza that is late (then run->len is 0 and *one is filled: it is to be
+ * carried over by itself, and SM_CLIENT_WROTE is told its raw length). False if there is nothing. Never while RESUMING. */
 [[nodiscard]] bool sm_unwritten(const struct sm_session *s, struct sm_text *run, struct sm_stanza *one);
 /* True if no stanza is half written: other text may be put in. */
 [[nodiscard]] bool sm_between(const struct sm_session *s);
@@ -124,6 +124,9 @@ size_t sm_adopt(struct sm_session *s, struct sm_orders *orders, uint64_t now_ms)
 enum sm_state sm_session_state(const struct sm_session *s);
 bool sm_session_resumable(const struct sm_session *s);
 bool sm_session_ns2(const struct sm_session *s); /* it speaks urn:xmpp:sm:2 */
+/* The last CSI state of the client that passed upstream was inactive; kept with the session. */
+bool sm_session_inactive(const struct sm_session *s);
+void sm_session_set_inactive(struct sm_session *s, bool inactive);
 enum sm_end sm_session_end(const struct sm_session *s);
 void sm_session_id(const struct sm_session *s, char out[SM_ID_TEXT]);
 struct sm_identity sm_session_identity(const struct sm_session *s);

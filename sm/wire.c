@@ -74,7 +74,7 @@ static void attribute_h(struct pen *p, uint32_t h)
 
 size_t sm_wire_enabled(char out[SM_WIRE_MAX], bool ns2, const char *id, uint64_t max_ms)
 {
-    struct pen p = { out, 0, SM_WIRE_MAX };
+    struct pen p = {out, 0, SM_WIRE_MAX};
 
     open_sm(&p, "enabled", ns2);
     if (id) {
@@ -90,7 +90,7 @@ size_t sm_wire_enabled(char out[SM_WIRE_MAX], bool ns2, const char *id, uint64_t
 
 size_t sm_wire_resumed(char out[SM_WIRE_MAX], bool ns2, uint32_t h, const char *previd)
 {
-    struct pen p = { out, 0, SM_WIRE_MAX };
+    struct pen p = {out, 0, SM_WIRE_MAX};
 
     open_sm(&p, "resumed", ns2);
     attribute_h(&p, h);
@@ -102,7 +102,7 @@ size_t sm_wire_resumed(char out[SM_WIRE_MAX], bool ns2, uint32_t h, const char *
 
 size_t sm_wire_failed(char out[SM_WIRE_MAX], bool ns2, const char *condition, const uint32_t *h)
 {
-    struct pen p = { out, 0, SM_WIRE_MAX };
+    struct pen p = {out, 0, SM_WIRE_MAX};
 
     open_sm(&p, "failed", ns2);
     if (h)
@@ -115,7 +115,7 @@ size_t sm_wire_failed(char out[SM_WIRE_MAX], bool ns2, const char *condition, co
 
 size_t sm_wire_a(char out[SM_WIRE_MAX], bool ns2, uint32_t h)
 {
-    struct pen p = { out, 0, SM_WIRE_MAX };
+    struct pen p = {out, 0, SM_WIRE_MAX};
 
     open_sm(&p, "a", ns2);
     attribute_h(&p, h);
@@ -125,7 +125,7 @@ size_t sm_wire_a(char out[SM_WIRE_MAX], bool ns2, uint32_t h)
 
 size_t sm_wire_r(char out[SM_WIRE_MAX], bool ns2)
 {
-    struct pen p = { out, 0, SM_WIRE_MAX };
+    struct pen p = {out, 0, SM_WIRE_MAX};
 
     open_sm(&p, "r", ns2);
     word(&p, "/>");
@@ -134,7 +134,7 @@ size_t sm_wire_r(char out[SM_WIRE_MAX], bool ns2)
 
 size_t sm_wire_too_high(char out[SM_WIRE_MAX], bool ns2, uint32_t h, uint32_t sent)
 {
-    struct pen p = { out, 0, SM_WIRE_MAX };
+    struct pen p = {out, 0, SM_WIRE_MAX};
 
     word(&p, "<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
     open_sm(&p, "handled-count-too-high", ns2);
@@ -147,7 +147,7 @@ size_t sm_wire_too_high(char out[SM_WIRE_MAX], bool ns2, uint32_t h, uint32_t se
 
 size_t sm_wire_probe(char out[SM_WIRE_PROBE], struct sm_text domain, uint64_t id)
 {
-    struct pen p = { out, 0, SM_WIRE_PROBE };
+    struct pen p = {out, 0, SM_WIRE_PROBE};
 
     assert(domain.len <= SM_WIRE_DOMAIN);
     word(&p, "<iq type='get' id='hf-");

@@ -109,15 +109,22 @@ class Run:
     def report(self, step, why):
         seen = self.server.violations if self.server else ()
         violations = "".join(f"violation: {text}\n" for text in seen)
-        log = "".join(
-            line
-            for line in self.daemon.log_from(self.log_start).splitlines(keepends=True)[-150:]
-        )
+        log = "\n".join(self.own_log()[-150:])
         return (
             f"{self.script.path}:{step.line}: {step.text}\n"
             f"    {type(why).__name__}: {why}\n{violations}"
             f"--- the conversation\n" + "\n".join(self.transcript) + f"\n--- the daemon's log\n{log}"
         )
+
+    def own_log(self):
+        """The lines about this conversation: its host, and what these name."""
+        lines = self.daemon.log_from(self.log_start).splitlines()
+        ids = set()
+        for line in lines:
+            if self.domain in line:
+                ids |= set(re.findall(r"\b(?:conn|link|sid)=\S+", line))
+        mine = re.compile("|".join(rf"\b{re.escape(one)}(?=\s|$)" for one in ids) or "$^")
+        return [line for line in lines if self.domain in line or mine.search(line)]
 
     def step(self, text):
         for pattern, method in STEPS:
@@ -361,21 +368,22 @@ class Run:
     def is_detached(self, name):
         """Holdfast noticed: its log has a line about it that was not looked at yet."""
         user = f"{user_of(name)}@{self.domain}"
-        self.wait_log(
-            lambda line, found: found.get("event") == "detached" and user in line,
-            f"the detachment of {user}",
-        )
+        sids = set()
+
+        def is_it(line, found):
+            if found.get("event") == "session_start" and found.get("jid", "").startswith(user):
+                sids.add(found.get("sid"))
+            return found.get("event") == "detached" and found.get("sid") in sids
+
+        self.wait_log(is_it, f"the detachment of {user}")
 
     def tls_is(self, name, what):
         client = self.client(name)
-        if what == "for":
-            raise SyntaxError("TLS for whom?")
-        if what.startswith("for "):
-            if what[4:] not in client.peer_names():
-                raise Failure(f"the certificate is for {client.peer_names()}")
-        elif what == "reused" and not client.tls.session_reused:
+        if what.startswith("for ") and what[4:] not in client.peer_names():
+            raise Failure(f"the certificate is for {client.peer_names()}")
+        if what == "reused" and not client.tls.session_reused:
             raise Failure("a full TLS handshake was needed")
-        elif what.startswith("ALPN ") and client.tls.selected_alpn_protocol() != what[5:]:
+        if what.startswith("ALPN ") and client.tls.selected_alpn_protocol() != what[5:]:
             raise Failure(f"ALPN chose {client.tls.selected_alpn_protocol()}")
 
     def tls_differs(self, name, other):
@@ -419,6 +427,7 @@ class Run:
     def link(self, reference):
         """The newest link so called; those that live come first."""
         links = list(self.server.links)
+        reference = self.caught.text(reference)
         if match := re.fullmatch(r"link (\d+)", reference):
             found = [link for link in links if link.number == int(match[1])]
         elif reference.endswith("'s login"):
@@ -557,7 +566,7 @@ class Run:
         deadline = time.monotonic() + self.patience
         while True:
             for at, line in enumerate(self.daemon.log_from(self.log_start).splitlines()):
-                if at not in self.log_taken and is_it(line, fields(line)):
+                if is_it(line, fields(line)) and at not in self.log_taken:
                     self.log_taken.add(at)
                     return
             if time.monotonic() > deadline:

@@ -61,7 +61,7 @@ class Daemon(holdfast.Holdfast):
 
     def activate(self, name):
         listener = socket.create_server((self.host, 0))
-        self.change({f"listen {name}": {"transport": "starttls"}})
+        self.change({f"listen {name}": {"address": "", "transport": "starttls"}})
         return name, listener
 
     def command(self):

@@ -165,7 +165,7 @@ class Expectation:
         elif part == "text":
             kind, wanted = Text, None
         elif part.startswith("<stream:stream"):
-            kind, wanted = Open, parse(part.rstrip("/>") + "/>")
+            kind, wanted = Open, parse(f"{part.rstrip('/>')} xmlns:stream='{STREAMS}'/>")
         else:
             kind, wanted = Element, None
         if not isinstance(item, kind):

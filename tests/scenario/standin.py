@@ -130,8 +130,13 @@ class Standin:
         ]
 
     def route(self, sender, element):
-        """Takes a stanza to whom it is for, its bytes unchanged but for the from."""
+        """Takes a stanza to whom it is for, its bytes unchanged but for the from.
+
+        A message to nobody is for the script alone.
+        """
         node = element.node
+        if node.local == "message" and node.get("to") is None:
+            return
         raw = stamped(element.raw, sender.jid)
         to = node.get("to", sender.bare)
         bare, _, resource = to.partition("/")
@@ -538,8 +543,9 @@ class Link:
     def presence(self, node, raw):
         if node.get("type") not in (None, "unavailable"):
             return
-        self.available = node.get("type") is None
-        self.server.broadcast(self, stamped(raw, self.jid))
+        was, self.available = self.available, node.get("type") is None
+        if was or self.available:
+            self.server.broadcast(self, stamped(raw, self.jid))
         if self.available:
             with self.server.changed:
                 stored = self.server.offline.pop(self.user, [])

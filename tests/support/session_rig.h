@@ -37,7 +37,7 @@ struct rig {
 
 static inline struct sm_text rig_text(const char *text)
 {
-    return (struct sm_text){ text, strlen(text) };
+    return (struct sm_text){text, strlen(text)};
 }
 
 static inline struct rig *rig_core(size_t max)
@@ -65,7 +65,10 @@ static inline struct rig *rig_core(size_t max)
     assert_true(r->base != MAP_FAILED);
 
     struct sm_core_config config = {
-        .base = r->base, .size = r->size, .limits = &r->limits, .budget = &r->budget,
+        .base = r->base,
+        .size = r->size,
+        .limits = &r->limits,
+        .budget = &r->budget,
     };
     assert_int_equal(sm_core_new(&r->core, &config), 0);
     r->used = r->budget.used;
@@ -91,9 +94,9 @@ static inline void rig_birth(struct rig *r, const struct sm_birth *wish)
 /* A session that was just enabled, resumable, its <enabled/> said. */
 static inline struct rig *rig_enable(struct rig *r)
 {
-    rig_birth(r, &(struct sm_birth){ .resumable = true });
+    rig_birth(r, &(struct sm_birth){.resumable = true});
     sm_commit(r->s);
-    r->o = (struct sm_orders){ 0 };
+    r->o = (struct sm_orders){0};
     return r;
 }
 
@@ -128,17 +131,17 @@ static inline bool rig_step(struct rig *r, struct sm_event e)
     return sm_step(r->s, &e, &r->o);
 }
 
-#define STEP(r, ...) rig_step(r, (struct sm_event){ .type = __VA_ARGS__ })
+#define STEP(r, ...) rig_step(r, (struct sm_event){.type = __VA_ARGS__})
 
 static inline bool to_client(struct rig *r, const char *xml)
 {
-    return STEP(r, SM_TO_CLIENT, .stanza = { .xml = xml, .len = strlen(xml), .stamp_ms = 5,
-                                             .fate = SM_FATE_KEEP });
+    return STEP(r, SM_TO_CLIENT,
+                .stanza = {.xml = xml, .len = strlen(xml), .stamp_ms = 5, .fate = SM_FATE_KEEP});
 }
 
 static inline bool to_server(struct rig *r, const char *xml)
 {
-    return STEP(r, SM_TO_SERVER, .stanza = { .xml = xml, .len = strlen(xml) });
+    return STEP(r, SM_TO_SERVER, .stanza = {.xml = xml, .len = strlen(xml)});
 }
 
 static inline bool ack(struct rig *r, uint32_t h)
@@ -240,7 +243,7 @@ static inline uint64_t probe_of(const char *text)
     for (const char *next = text; (next = strstr(next, "'hf-")); next++)
         at = next + 1;
     assert_non_null(at);
-    assert_true(sm_wire_probe_id(&id, (struct sm_text){ at, 19 }));
+    assert_true(sm_wire_probe_id(&id, (struct sm_text){at, 19}));
     return id;
 }
 

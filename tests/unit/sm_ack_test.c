@@ -10,11 +10,11 @@ static void a_new_session_says_enabled_and_counts_from_zero(void **)
 {
     struct rig *r = rig_core(32u << 20);
 
-    rig_birth(r, &(struct sm_birth){ .resumable = true, .max_ms = 2000 });
+    rig_birth(r, &(struct sm_birth){.resumable = true, .max_ms = 2000});
     char id[SM_ID_TEXT], want[200];
     sm_session_id(r->s, id);
-    snprintf(want, sizeof want,
-             "<enabled xmlns='urn:xmpp:sm:3' id='%s' resume='true' max='2'/>", id);
+    snprintf(want, sizeof want, "<enabled xmlns='urn:xmpp:sm:3' id='%s' resume='true' max='2'/>",
+             id);
     assert_string_equal(said(r), want);
     sm_commit(r->s);
     STEP(r, SM_CLIENT_ASK);
@@ -26,7 +26,7 @@ static void the_longest_resume_time_is_the_configured_one(void **)
 {
     struct rig *r = rig_core(32u << 20);
 
-    rig_birth(r, &(struct sm_birth){ .resumable = true, .max_ms = UINT64_MAX });
+    rig_birth(r, &(struct sm_birth){.resumable = true, .max_ms = UINT64_MAX});
     assert_true(strstr(said(r), "max='600'"));
     rig_free(r);
 }
@@ -35,7 +35,7 @@ static void a_session_that_cannot_be_resumed_has_no_id_and_no_time(void **)
 {
     struct rig *r = rig_core(32u << 20);
 
-    rig_birth(r, &(struct sm_birth){ .ns2 = true });
+    rig_birth(r, &(struct sm_birth){.ns2 = true});
     assert_string_equal(said(r), "<enabled xmlns='urn:xmpp:sm:2'/>");
     assert_int_equal(sm_may_resume(r->s, 0), SM_RESUME_NOT);
     rig_free_clean(r);
@@ -46,7 +46,7 @@ static void when_memory_is_short_a_session_is_born_not_resumable_and_says_nothin
     struct rig *r = rig_core(32u << 20);
 
     r->budget.used = r->budget.max / 100 * 95;
-    rig_birth(r, &(struct sm_birth){ .resumable = true });
+    rig_birth(r, &(struct sm_birth){.resumable = true});
     assert_false(sm_session_resumable(r->s));
     assert_string_equal(said(r), "");
     assert_int_equal(sm_core_counts(r->core).refused_births, 1);
@@ -195,7 +195,7 @@ static void what_passes_uncounted_is_sent_and_forgotten(void **)
 {
     struct rig *r = rig_new();
 
-    assert_true(STEP(r, SM_PASS, .stanza = { .xml = "<active/>", .len = 9 }));
+    assert_true(STEP(r, SM_PASS, .stanza = {.xml = "<active/>", .len = 9}));
     assert_string_equal(sent(r), "<active/>");
     STEP(r, SM_CLIENT_ASK);
     assert_string_equal(said(r), A(0));
@@ -264,7 +264,7 @@ static void the_bytes_before_the_session_are_not_its_own(void **)
     struct rig *r = rig_core(32u << 20);
 
     r->limits.ack_forwarded = true;
-    rig_birth(r, &(struct sm_birth){ .resumable = true, .link_sent = 1000 });
+    rig_birth(r, &(struct sm_birth){.resumable = true, .link_sent = 1000});
     to_server(r, "<a/>");
     sent(r);
     STEP(r, SM_TCP_ACKED, .count = 1003);

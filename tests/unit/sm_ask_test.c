@@ -151,6 +151,8 @@ static void what_it_does_not_acknowledge_is_asked_for_from_time_to_time(void **)
     assert_true(told(r, SM_DO_ASK));
     STEP(r, SM_CLIENT_BYTES);
     ack(r, 0);
+    assert_true(told(r, SM_DO_ASK)); /* perhaps it was asked before all was written */
+    ack(r, 0);
     pass_ms(r, 59999);
     assert_false(told(r, SM_DO_ASK));
     pass_ms(r, 1);
@@ -193,7 +195,7 @@ static void an_unanswered_r_ends_what_cannot_be_resumed(void **)
     struct rig *r = rig_core(32u << 20);
 
     r->limits.request_after = 1;
-    rig_birth(r, &(struct sm_birth){ 0 });
+    rig_birth(r, &(struct sm_birth){0});
     to_client(r, "<a/>");
     written(r);
     pass_ms(r, 60000);
@@ -318,12 +320,12 @@ static void an_answered_request_is_known_at_the_end(void **)
     struct sm_stanza out;
 
     STEP(r, SM_TO_CLIENT,
-         .stanza = { .xml = "<iq/>", .len = 5, .request = 7, .fate = SM_FATE_REFUSE });
+         .stanza = {.xml = "<iq/>", .len = 5, .request = 7, .fate = SM_FATE_REFUSE});
     STEP(r, SM_TO_CLIENT,
-         .stanza = { .xml = "<iq/>", .len = 5, .request = 8, .fate = SM_FATE_REFUSE });
+         .stanza = {.xml = "<iq/>", .len = 5, .request = 8, .fate = SM_FATE_REFUSE});
     written(r);
-    STEP(r, SM_REQUEST_DONE, .stanza = { .request = 8 });
-    STEP(r, SM_REQUEST_DONE, .stanza = { .request = 9 });
+    STEP(r, SM_REQUEST_DONE, .stanza = {.request = 8});
+    STEP(r, SM_REQUEST_DONE, .stanza = {.request = 9});
     STEP(r, SM_FINISH, .end = SM_END_ORDERED);
     assert_true(sm_undelivered(r->s, &out));
     assert_false(out.answered);

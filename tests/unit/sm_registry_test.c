@@ -30,7 +30,7 @@ static void *try_realloc(void *p, size_t size)
     return refuse() ? NULL : realloc(p, size);
 }
 
-#define calloc try_calloc
+#define calloc  try_calloc
 #define realloc try_realloc
 #include "sm/registry.c"
 #undef calloc

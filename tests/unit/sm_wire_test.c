@@ -10,10 +10,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define assert_text(text, out, len)                                                               \
-    do {                                                                                          \
-        assert_int_equal(len, strlen(text));                                                      \
-        assert_memory_equal(out, text, len);                                                      \
+#define assert_text(text, out, len)                                                                \
+    do {                                                                                           \
+        assert_int_equal(len, strlen(text));                                                       \
+        assert_memory_equal(out, text, len);                                                       \
     } while (0)
 
 static void enabled_names_the_id_and_the_time_in_seconds(void **)
@@ -84,7 +84,7 @@ static void too_high_a_count_is_answered_with_both_counts(void **)
 static void a_probe_is_a_ping_to_the_domain_with_sixteen_digits(void **)
 {
     char out[SM_WIRE_PROBE];
-    struct sm_text domain = { "a&b'<", 5 };
+    struct sm_text domain = {"a&b'<", 5};
 
     assert_text("<iq type='get' id='hf-00000000000000ff' to='a&amp;b&apos;&lt;'>"
                 "<ping xmlns='urn:xmpp:ping'/></iq>",
@@ -98,13 +98,13 @@ static void the_longest_domain_fits_even_if_all_of_it_is_escaped(void **)
     size_t len;
 
     memset(name, '\'', sizeof name);
-    len = sm_wire_probe(out, (struct sm_text){ name, sizeof name }, 1);
+    len = sm_wire_probe(out, (struct sm_text){name, sizeof name}, 1);
     assert_true(len > 6 * sizeof name && len < sizeof out);
 }
 
 static bool reads(uint64_t *id, const char *text)
 {
-    return sm_wire_probe_id(id, (struct sm_text){ text, strlen(text) });
+    return sm_wire_probe_id(id, (struct sm_text){text, strlen(text)});
 }
 
 static void the_id_of_a_probe_is_read_back_and_no_other(void **)

@@ -36,7 +36,7 @@ class Client:
         self.client.on_stream_established.connect(self.established)
         self.client.on_stream_resumed.connect(self.resumed)
         self.client.on_stream_suspended.connect(self.suspended)
-        self.client.on_failure.connect(lambda error: emit("log", text=f"failure: {error}"))
+        self.client.on_failure.connect(self.failed)
         messages = self.client.summon(aioxmpp.dispatcher.SimpleMessageDispatcher)
         messages.register_callback(None, None, self.message_came)
         presences = self.client.summon(aioxmpp.dispatcher.SimplePresenceDispatcher)
@@ -52,6 +52,11 @@ class Client:
 
     def suspended(self, reason=None):
         emit("disconnected", reason=str(reason))
+
+    def failed(self, error):
+        """It stops for good if it writes just as the connection goes; its session is still good."""
+        emit("log", text=f"failure: {error}")
+        asyncio.get_running_loop().call_later(0.3, self.client.start)
 
     def message_came(self, message):
         emit("message", **{"from": str(message.from_), "body": message.body.any()})

@@ -26,6 +26,7 @@ struct client {
     bool direct_tls;
     bool resumed; /* said by the library's log, the only place that tells */
     bool lost;    /* the connection ended; the loop makes the next one */
+    bool asked;   /* a status is to be answered once all that was said is written */
 };
 
 /* Prints text as the inside of a JSON string. */
@@ -207,7 +208,7 @@ static bool obey(struct client *c, const char *line)
     else if (strcmp(name, "send") == 0)
         do_send(c, line);
     else if (strcmp(name, "status") == 0)
-        emit("status", NULL, NULL, NULL, NULL);
+        c->asked = true;
     return true;
 }
 
@@ -235,6 +236,15 @@ static bool read_commands(struct client *c)
     return true;
 }
 
+/* libstrophe keeps only what was written, to send it again: so a status waits for its queue. */
+static void answer_status(struct client *c)
+{
+    if (!c->asked || (c->conn && xmpp_conn_send_queue_len(c->conn) > 0))
+        return;
+    c->asked = false;
+    emit("status", NULL, NULL, NULL, NULL);
+}
+
 int main(void)
 {
     struct client c = {0};
@@ -245,6 +255,7 @@ int main(void)
     fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
     while (read_commands(&c)) {
         xmpp_run_once(c.ctx, LOOP_MS);
+        answer_status(&c);
         if (c.lost)
             open_again(&c);
     }
