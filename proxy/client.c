@@ -177,7 +177,9 @@ void client_flush(struct client *c)
 
 bool client_start_tls(struct client *c)
 {
-    return tls_accept(&c->tls, c->tools->tls) == 0;
+    size_t host = c->host ? (size_t)(c->host - c->tools->conf->hosts) : 0;
+
+    return tls_accept(&c->tls, c->tools->tls, host) == 0;
 }
 
 void client_log_accepted(const struct client *c)

@@ -192,12 +192,15 @@ void farewell_attached(struct link *l, enum sm_end end)
     l->client = NULL;
 }
 
-void farewell_server(struct link *l, struct span error, bool conflict)
+void farewell_server(struct link *l, struct span error, enum sm_end end)
 {
     l->over = true;
     if (!text_keep(&l->error, error))
         l->tools->counters.ignored++;
-    relay_event(l, (struct sm_event){.type = SM_LINK_CLOSED, .end = conflict ? SM_END_CONFLICT : SM_END_SERVER});
+    relay_settle(l); /* what came before it is written before it */
+    if (!l->session)
+        return;
+    relay_event(l, (struct sm_event){.type = SM_LINK_CLOSED, .end = end});
 }
 
 /* The answer to a stanza that its client will not see: an error to its sender, through the link. */

@@ -156,6 +156,7 @@ static void succeeded(struct client *c)
             c->why = END_MEMORY;
     }
     c->login = LOGIN_RESTART;
+    c->header_given = false;
     c->in.item_max = c->tools->conf->limits.stanza_bytes;
     inflow_restart(&c->in);
     c->tools->counters.logins++;

@@ -13,6 +13,8 @@
 #include "proxy/relay.h"
 #include "proxy/text.h"
 
+enum { OWN_HEADER_MAX = 8192 }; /* a domain of 1023 bytes, each of them escaped, and some */
+
 static void fail_sasl(struct client *c, const char *condition)
 {
     struct sink k = relay_sink(c->tools);
@@ -41,7 +43,8 @@ static const struct conf_host *find_host(const struct client *c, struct span to)
 
 void negotiate_own_header(struct client *c)
 {
-    struct sink k = relay_sink(c->tools);
+    char text[OWN_HEADER_MAX]; /* the worker's scratch may hold what follows */
+    struct sink k = SINK(text);
     unsigned char random[12];
     char id[2 * sizeof random + 1];
 

@@ -726,7 +726,8 @@ static void session_item(struct link *l, const struct item *item, struct span ra
             struct sink k = relay_sink(l->tools);
 
             element_write(&k, error, SPAN_LIT(NS_CLIENT));
-            farewell_server(l, sink_span(&k), element_child(error, NS_STREAM_ERRORS, "conflict") != NULL);
+            farewell_server(l, sink_span(&k),
+                            element_child(error, NS_STREAM_ERRORS, "conflict") ? SM_END_CONFLICT : SM_END_SERVER);
         }
         break;
     case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
@@ -737,7 +738,7 @@ static void session_item(struct link *l, const struct item *item, struct span ra
         l->tools->counters.ignored++;
         break;
     }
-    if (in_tail)
+    if (in_tail && l->session)
         sm_tail_drop(l->session);
 }
 
@@ -746,7 +747,7 @@ static void link_over(struct link *l, const char *why)
 {
     if (why)
         log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_str("why", why));
-    farewell_server(l, SPAN_NONE, false);
+    farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
 }
 
 /* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail. */
@@ -756,7 +757,7 @@ static void session_bytes(struct link *l, struct span fresh)
     struct context gives = relay_link_gives(l);
 
     relay_event(l, (struct sm_event){.type = SM_LINK_READ, .count = fresh.len});
-    while (fresh.len && !l->over) {
+    while (fresh.len && !l->over && l->session) {
         size_t used;
         enum framed framed = framer_next(sm_scan(s), fresh, &used);
         struct span raw = {fresh.p, used};

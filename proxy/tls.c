@@ -82,9 +82,9 @@ static int layer_new(struct tls **out, struct tls_keys *keys, SSL_CTX *ctx)
     return 0;
 }
 
-int tls_accept(struct tls **out, struct tls_keys *keys)
+int tls_accept(struct tls **out, struct tls_keys *keys, size_t host)
 {
-    int r = layer_new(out, keys, tls_keys_server(keys));
+    int r = layer_new(out, keys, tls_keys_server(keys, host));
 
     if (!r)
         SSL_set_accept_state((*out)->ssl);

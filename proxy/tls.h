@@ -22,8 +22,8 @@ struct tls_keys; /* the certificates of all hosts; counted references, so that a
 struct tls_keys *tls_keys_hold(struct tls_keys *keys);
 void tls_keys_release(struct tls_keys *keys); /* NULL is allowed */
 
-/* The server's side; the certificate is chosen by SNI, the first host's without. -ENOMEM. */
-[[nodiscard]] int tls_accept(struct tls **out, struct tls_keys *keys);
+/* The server's side; the certificate is chosen by SNI, and is that of `host` without. -ENOMEM. */
+[[nodiscard]] int tls_accept(struct tls **out, struct tls_keys *keys, size_t host);
 
 /* The client's side, to a host's upstream, whose certificate must be good for `domain`; `direct` is TLS from the first byte. -ENOMEM. */
 [[nodiscard]] int tls_dial(struct tls **out, struct tls_keys *keys, size_t host, const char *domain,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Certificates and keys of all hosts. A handshake begins with the first host's
- * context and is moved to the one that SNI names; tickets belong to the first, so
- * one set of ticket keys serves all.
+ * Certificates and keys of all hosts. A handshake begins with the context of the
+ * host that is known already, or of the first, and is moved to the one that SNI
+ * names. One set of ticket keys serves all.
  */
 #include "proxy/tls_keys.h"
 
@@ -149,8 +149,8 @@ int tls_keys_new(struct tls_keys **out, const struct conf *conf, const struct tl
             keys->count++;
             goto failed;
         }
-    if (before)
-        take_over_tickets(keys->hosts[0].server, before->hosts[0].server);
+    for (size_t i = 0; i < keys->count; i++)
+        take_over_tickets(keys->hosts[i].server, (before ? before : keys)->hosts[0].server);
     *out = keys;
     return 0;
 
@@ -184,9 +184,9 @@ BIO_METHOD *tls_keys_bio(const struct tls_keys *keys)
     return keys->bio;
 }
 
-SSL_CTX *tls_keys_server(const struct tls_keys *keys)
+SSL_CTX *tls_keys_server(const struct tls_keys *keys, size_t host)
 {
-    return keys->hosts[0].server;
+    return keys->hosts[host].server;
 }
 
 SSL_CTX *tls_keys_upstream(const struct tls_keys *keys, size_t host)

@@ -11,5 +11,5 @@
 BIO_METHOD *tls_bio_new(void);
 
 BIO_METHOD *tls_keys_bio(const struct tls_keys *keys);
-SSL_CTX *tls_keys_server(const struct tls_keys *keys);
+SSL_CTX *tls_keys_server(const struct tls_keys *keys, size_t host);
 SSL_CTX *tls_keys_upstream(const struct tls_keys *keys, size_t host);

@@ -282,8 +282,7 @@ bool sm_acks_probed(struct sm_session *s, const struct sm_event *e, struct sm_or
 bool sm_acks_tcp(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
     struct sm_record *r = &s->record;
-    uint64_t at =
-        r->link_sent - (r->up.cursor - r->up.start); /* of the oldest stanza, on the link */
+    uint64_t at = r->link_sent - (r->up.cursor - r->up.start); /* on the link: the oldest stanza */
     struct sm_stanza stanza;
 
     if (!forwarded(s) && !s->tcp_counts)
@@ -315,8 +314,7 @@ bool sm_acks_overdue(struct sm_session *s, const struct sm_event *e, struct sm_o
         return false;
     }
     if (!s->link_heard) {
-        s->record.probe_sent_ms =
-            e->now_ms; /* the answer may lie there, and Holdfast does not read */
+        s->record.probe_sent_ms = e->now_ms; /* the answer may lie there unread */
         return true;
     }
     s->tcp_counts = true;

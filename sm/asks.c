@@ -115,9 +115,9 @@ bool sm_asks_acked(struct sm_session *s, const struct sm_event *e, struct sm_ord
     uint32_t written = r->acked + r->down.passed;
     uint32_t h = sm_later(e->h, written) ? written : e->h;
 
+    /* It was asked before all was written, or is slow: it is asked again, unless nothing moves. */
     if ((h != r->acked || s->asking.wrote) && sm_later(s->asking.behind, h))
-        s->asking.since =
-            sm_sent(s) - h; /* it was asked too early, or is slow: it is asked again */
+        s->asking.since = sm_sent(s) - h;
     sm_asks_pop(s, h);
     return true;
 }

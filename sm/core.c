@@ -126,6 +126,34 @@ static void end_adopted(struct sm_core *core, struct sm_record *r)
     r->adopted_slot = r->adopted_generation = 0;
 }
 
+static size_t held_bytes(const struct sm_session *s)
+{
+    return (size_t)s->record.down.size + s->record.up.size;
+}
+
+/* What is soon free, because the session's end has begun. */
+static size_t leaving_bytes(const struct sm_session *s)
+{
+    switch ((enum sm_state)s->record.state) {
+    case SM_ENDING:
+    case SM_CLOSING:
+    case SM_OVER:
+        return held_bytes(s) + sizeof(struct record_slot);
+    case SM_LIVE:
+    case SM_HELD:
+    case SM_RESUMING:
+    case SM_LEFT:
+        break;
+    }
+    return 0;
+}
+
+static void set_leaving(struct sm_core *core, struct registry_node *n, size_t bytes)
+{
+    core->leaving += bytes - n->leaving;
+    n->leaving = bytes;
+}
+
 void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms)
 {
     queue_settle(&s->down);
@@ -136,12 +164,13 @@ void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_m
     if (s->record.adopted_generation)
         end_adopted(core, &s->record);
     registry_set_deadline(&core->registry, &s->node, deadline_ms);
-    registry_set_held(&core->registry, &s->node, s->record.state == SM_HELD,
-                      (size_t)s->record.down.size + s->record.up.size);
+    registry_set_held(&core->registry, &s->node, s->record.state == SM_HELD, held_bytes(s));
+    set_leaving(core, &s->node, leaving_bytes(s));
 }
 
 void core_dismiss(struct sm_core *core, struct sm_session *s)
 {
+    set_leaving(core, &s->node, 0);
     registry_drop(&core->registry, &s->node);
     record_drop(&core->arena, s->node.slot);
     queue_clear(&s->down);
@@ -228,24 +257,28 @@ struct sm_session *sm_core_crowded(struct sm_core *core, struct sm_text account)
     return count > core->limits->sessions_per_account ? longest : NULL;
 }
 
-bool core_short(const struct sm_core *core)
+/* More than 90 % in use, even if so many bytes were free already. */
+static bool in_need(const struct sm_budget *budget, size_t soon_free)
 {
-    const struct sm_budget *budget = core->arena.budget;
-    size_t max = budget->max;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t most = budget->max / 100 * PRESSED_PERCENT + budget->max % 100 * PRESSED_PERCENT / 100;
 
-    return atomic_load_explicit(&budget->used, memory_order_relaxed) >
-           max / 100 * PRESSED_PERCENT + max % 100 * PRESSED_PERCENT / 100;
+    return used > most && used - most > soon_free;
 }
 
-static size_t held_bytes(const struct sm_session *s)
+bool core_short(const struct sm_core *core)
 {
-    return (size_t)s->record.down.size + s->record.up.size;
+    return in_need(core->arena.budget, 0);
 }
 
 struct sm_session *sm_core_pressed(struct sm_core *core)
 {
-    struct registry_node *n = core_short(core) ? registry_largest(&core->registry) : NULL;
     struct sm_session *most = NULL;
+    struct registry_node *n = NULL;
+
+    /* One that was named before may take seconds to end: not all others must go meanwhile. */
+    if (in_need(core->arena.budget, core->leaving))
+        n = registry_largest(&core->registry);
 
     for (; n; n = n->size_next) {
         if (!most || held_bytes(session_of(n)) > held_bytes(most))

@@ -40,7 +40,9 @@ void sm_core_free(struct sm_core *core);
  * NULL. */
 [[nodiscard]] struct sm_session *sm_core_crowded(struct sm_core *core, struct sm_text account);
 
-/* At 90 % of the memory: the detached session with the most bytes; else NULL. */
+/* At 90 % of the memory: the detached session with the most bytes; else NULL. What sessions hold
+ * whose end has begun counts as free already, so it is asked again until it is NULL, with a commit
+ * between. */
 [[nodiscard]] struct sm_session *sm_core_pressed(struct sm_core *core);
 
 /* The h that a session which is no more was last told, for its owner; false: nothing is known. */

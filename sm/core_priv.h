@@ -31,6 +31,7 @@ struct sm_core {
     const struct sm_limits *limits;
     struct sm_counts counts; /* sessions and bytes are filled in when asked for */
     uint8_t node, number;
+    uint64_t leaving;      /* bytes of sessions whose end has begun */
     uint32_t lefts;        /* nodes of the registry that are struct core_left */
     uint64_t stone_serial; /* of the youngest tombstone */
     uint16_t *stone_heads; /* chains of tombstones by id; 0: the end, otherwise 1 + place */

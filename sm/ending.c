@@ -162,8 +162,7 @@ void sm_undelivered_done(struct sm_session *s, enum sm_undelivered_fate how)
     }
     r->looked++;
     if (!keeps(s))
-        r->returned =
-            r->looked; /* of what lies before this, nothing is left for the next session */
+        r->returned = r->looked; /* before this nothing is left for the next session */
     s->changed = true;
 }
 

@@ -9,10 +9,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum { SLOT = sizeof(struct record_slot), TEXTS = 5 };
+enum { SLOT = sizeof(struct record_slot), TEXTS = 7 };
 
 static_assert(sizeof(struct sm_record) % 8 == 0 && SLOT % 8 == 0, "whole words");
 static_assert(sizeof(struct record_slot) == 56 + 2 * sizeof(struct sm_record), "no holes");
+static_assert(sizeof(struct sm_identity) == TEXTS * sizeof(struct sm_text), "all are kept");
 static_assert(offsetof(struct sm_record, down) == 16, "what is checked begins there");
 
 /* In front of the identity's bytes. */
@@ -81,6 +82,8 @@ static void identity_texts(const struct sm_identity *identity, struct sm_text te
     text[2] = identity->domain;
     text[3] = identity->lang;
     text[4] = identity->prefixes;
+    text[5] = identity->up_lang;
+    text[6] = identity->up_prefixes;
 }
 
 /* The extent's offset, or 0; its length in *len. */
@@ -123,11 +126,15 @@ struct sm_identity record_identity(const struct arena *a, uint32_t slot)
         text[i] = (struct sm_text){.p = p, .len = head->len[i]};
         p += head->len[i];
     }
-    return (struct sm_identity){.account = text[0],
-                                .jid = text[1],
-                                .domain = text[2],
-                                .lang = text[3],
-                                .prefixes = text[4]};
+    return (struct sm_identity){
+        .account = text[0],
+        .jid = text[1],
+        .domain = text[2],
+        .lang = text[3],
+        .prefixes = text[4],
+        .up_lang = text[5],
+        .up_prefixes = text[6],
+    };
 }
 
 /* --- slots --- */

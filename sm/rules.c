@@ -81,7 +81,7 @@ static const struct rule rules[SM_OVER + 1][SM_RULE_EVENTS] = {
     [SM_RESUMING][SM_DUE_TCP]      = { sm_acks_check_tcp,     SM_RESUMING, SM_RESUMING },
     [SM_RESUMING][SM_DUE_RESUMED]  = { sm_resume_waited,      SM_LIVE,     SM_LIVE },
 
-    /* Unavailable and a probe are on their way, or the link is dead and the caller deals with the rest. */
+    /* Unavailable and a probe are on their way; or the link is dead, and only the rest is dealt with. */
     [SM_ENDING][SM_TO_CLIENT]    = { sm_asks_keep,          SM_ENDING,  SM_ENDING },
     [SM_ENDING][SM_LINK_READ]    = { sm_acks_received,      SM_ENDING,  SM_ENDING },
     [SM_ENDING][SM_LINK_SENT]    = { sm_acks_sent,          SM_ENDING,  SM_ENDING },
@@ -92,11 +92,12 @@ static const struct rule rules[SM_OVER + 1][SM_RULE_EVENTS] = {
     [SM_ENDING][SM_RETURNED_ALL] = { sm_ending_close_link,  SM_CLOSING, SM_OVER },
 
     /* </stream:stream> is on its way. */
-    [SM_CLOSING][SM_TO_CLIENT]   = { sm_asks_keep,     SM_CLOSING, SM_CLOSING },
-    [SM_CLOSING][SM_LINK_READ]   = { sm_acks_received, SM_CLOSING, SM_CLOSING },
-    [SM_CLOSING][SM_LINK_SENT]   = { sm_acks_sent,     SM_CLOSING, SM_CLOSING },
-    [SM_CLOSING][SM_LINK_CLOSED] = { sm_ending_over,   SM_OVER,    SM_OVER },
-    [SM_CLOSING][SM_DUE_END]     = { sm_ending_over,   SM_OVER,    SM_OVER },
+    [SM_CLOSING][SM_TO_CLIENT]    = { sm_asks_keep,     SM_CLOSING, SM_CLOSING },
+    [SM_CLOSING][SM_LINK_READ]    = { sm_acks_received, SM_CLOSING, SM_CLOSING },
+    [SM_CLOSING][SM_LINK_SENT]    = { sm_acks_sent,     SM_CLOSING, SM_CLOSING },
+    [SM_CLOSING][SM_PROBE_ANSWER] = { sm_acks_probed,   SM_CLOSING, SM_CLOSING },
+    [SM_CLOSING][SM_LINK_CLOSED]  = { sm_ending_over,   SM_OVER,    SM_OVER },
+    [SM_CLOSING][SM_DUE_END]      = { sm_ending_over,   SM_OVER,    SM_OVER },
 };
 
 /* A bit for each state that may follow. SM_LEFT comes after SM_OVER, when the handle is freed. */
@@ -128,7 +129,7 @@ bool sm_rules_apply(struct sm_session *s, int event, const struct sm_event *told
     if (!rule->deed)
         return false;
     enter(s, rule->deed(s, told, o) ? rule->yes : rule->no, told->now_ms);
-    s->changed = true;
+    s->changed |= event != SM_CLIENT_BYTES; /* which changes clocks only */
 
     /* What follows from where the session stands now, whatever brought it there. */
     if (s->record.state <= SM_RESUMING) {
@@ -220,5 +221,8 @@ bool sm_step(struct sm_session *s, const struct sm_event *event, struct sm_order
     if (event->type == SM_PROBE_ANSWER && !sm_acks_ours(s, event->probe))
         return false;
     s->refused = false;
-    return sm_rules_apply(s, event->type, event, o) && !s->refused;
+    bool known = sm_rules_apply(s, event->type, event, o);
+    if (event->type == SM_READING) /* told behind a commit: its clock waits for no other */
+        registry_set_deadline(&s->core->registry, &s->node, sm_rules_next(s).at_ms);
+    return known && !s->refused;
 }

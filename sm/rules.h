@@ -18,7 +18,7 @@ enum sm_rule_event { /* behind those of enum sm_event_type */
     SM_DUE_ANSWER,                    /* an <r/> of the client waits for SM_ACK_WAIT_MS */
     SM_DUE_PROBE,                     /* a probe may be sent again */
     SM_DUE_OVERDUE,                   /* a probe went unanswered for SM_PROBE_TIMEOUT_MS */
-    SM_DUE_TCP,                       /* nothing was sent for a while: what did the server's TCP take? */
+    SM_DUE_TCP,                       /* the server's TCP is to be looked at */
     SM_DUE_RESUMED,                   /* <resumed/> was held back for SM_ACK_WAIT_MS */
     SM_DUE_END,                       /* a wait of the orderly end is over */
     SM_DUE_EXPIRY,                    /* nobody resumed */

@@ -225,15 +225,9 @@ class Cell:
         alice_heard = names(self.alice.messages(self.bob_jid)) if self.alice else []
         faults = heard_exactly("Alice", self.by_bob.said, alice_heard)
         faults += heard_with_habits(self.by_alice, bob_heard, self.habits)
-        presences = self.bob.presences(self.alice_jid)
-        if "" in presences:
-            # A server may answer Bob's own first presence with her unavailable.
-            presences = presences[presences.index("") :]
-        if "unavailable" in presences:
-            faults.append("Bob saw Alice unavailable")
-        elif presences.count("") > 1:
-            faults.append("Bob saw Alice become available more than once")
-        return faults
+        if bounced := self.bob.bounces(self.alice_jid):
+            faults.append(f"{bounced} of Bob's messages came back as errors")
+        return faults + steadily_there(self.bob.presences(self.alice_jid))
 
 
 class NotResumed(Exception):
@@ -261,6 +255,16 @@ def bob_name(client, cut):
 
 def names(bodies):
     return [(body or "").split(" ", 1)[0] for body in bodies]
+
+
+def steadily_there(presences):
+    """Once available, and nothing after it; a server may answer Bob's first presence with less."""
+    if "" not in presences:
+        return ["Bob never saw Alice available"]
+    since = presences[presences.index("") + 1 :]
+    if since:
+        return ["Bob saw Alice's presence change: " + " ".join(p or "available" for p in since)]
+    return []
 
 
 def heard_exactly(who, said, heard):

@@ -14,6 +14,7 @@ client does by itself; --front none has neither, and must fail.
 import argparse
 import asyncio
 import os
+import subprocess
 import sys
 import time
 
@@ -187,11 +188,23 @@ def report(cell, faults, seconds, log):
         print("".join(f"       ! {line}\n" for line in process.tail(log, 15).splitlines()), end="")
 
 
+def unbuildable(given):
+    """Builds the client programs; leaves those out that cannot be, and counts their cells."""
+    failed = 0
+    for client in list(given.client):
+        try:
+            programs.build(client)
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            print(f"FAIL {client} cannot be built: {error}")
+            given.client.remove(client)
+            failed += len(given.server) * len(given.cut)
+    return failed
+
+
 def main():
     process.exit_on_sigterm()
     given = arguments()
-    for client in given.client:
-        programs.build(client)
+    unbuilt = unbuildable(given)
     with World(given) as world:
         cells = [
             world.cell(client, server, cut)
@@ -201,6 +214,7 @@ def main():
         ]
         failed = asyncio.run(run_cells(world, cells))
         passed = len(cells) - failed
+        failed += unbuilt
         complaints = world.finish()
         for complaint in complaints:
             print(f"FAIL {complaint}")

@@ -117,7 +117,8 @@ class Client:
                     self.gone = str(error)
                 continue
             if item is None:
-                item = Gone(self.gone)
+                left = bytes(self.stream.buffer).decode("utf-8", "backslashreplace")
+                item = Gone(f"{self.gone}, and no item is {left}" if left else self.gone)
             self.note(self.name, "<", str(item))
             return item
 

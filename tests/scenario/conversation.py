@@ -98,7 +98,7 @@ class Run:
     def spelt_out(self, text):
         for short, long in SHORT.items():
             text = text.replace(short, long)
-        return text.replace("example.org", self.domain)
+        return text.replace("example.org", self.domain).replace("EXAMPLE.ORG", self.domain.upper())
 
     def check(self):
         if self.server and self.server.violations:

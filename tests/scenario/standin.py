@@ -173,6 +173,7 @@ class Link:
     def __init__(self, server, sock, number):
         self.server = server
         self.sock = sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = number
         self.stream = Stream()
         self.inbox = collections.deque()
@@ -410,7 +411,7 @@ class Link:
             self.secure_now()
         elif node.namespace == SASL:
             self.authenticate(node)
-        elif node.local == "iq" and self.handled(node):
+        elif node.local == "iq" and self.handled(element):
             pass
         elif self.resource is None:
             self.show(element)
@@ -455,9 +456,10 @@ class Link:
         self.queue(f"<success xmlns='{SASL}'>{text}</success>".encode())
         self.stream.restart()
 
-    def handled(self, node):
+    def handled(self, element):
         """True for the iq requests that a server answers out of its own knowledge."""
         server = self.server
+        node = element.node
         kind = node.get("type")
         child = node.nodes()[0] if node.nodes() else None
         if kind not in ("get", "set") or child is None:
@@ -469,7 +471,8 @@ class Link:
             server.answer("binds", self, lambda: self.bind(node, child))
         elif child.namespace == PING and node.get("to", server.domain) == server.domain:
             if "pings by hand" in server.holding:
-                return False
+                self.show(element)
+                return True
             server.answer("pings", self, lambda: self.queue(result(node, self.ping_from(node))))
         else:
             return False

@@ -210,21 +210,25 @@ class RawClient:
         text = body.replace("&", "&amp;").replace("<", "&lt;")
         self.send(f"<message type='chat' to='{to}'><body>{text}</body></message>")
 
+    def from_account(self, kind, sender):
+        return [s for s in self.stanzas if local_name(s) == kind and bare(s.get("from")) == sender]
+
     def messages(self, sender):
         """The bodies of the messages that came from this account, in order."""
-        return [
+        bodies = [
             stanza.findtext(f"{{{CLIENT}}}body")
-            for stanza in self.stanzas
-            if local_name(stanza) == "message" and bare(stanza.get("from")) == sender
+            for stanza in self.from_account("message", sender)
+            if stanza.get("type") != "error"
         ]
+        return [body for body in bodies if body is not None]
+
+    def bounces(self, sender):
+        """How many messages to this account came back as an error."""
+        return sum(s.get("type") == "error" for s in self.from_account("message", sender))
 
     def presences(self, sender):
         """The types of the presences that came from this account; available is ""."""
-        return [
-            stanza.get("type", "")
-            for stanza in self.stanzas
-            if local_name(stanza) == "presence" and bare(stanza.get("from")) == sender
-        ]
+        return [stanza.get("type", "") for stanza in self.from_account("presence", sender)]
 
     async def close(self):
         """Ends the stream in order and waits for the server to do the same."""

@@ -191,6 +191,22 @@ static void what_holdfast_answers_itself_counts_in_its_place(void **)
     rig_free_clean(r);
 }
 
+static void what_holdfast_answered_behind_uncounted_bytes_is_confirmed_once_those_are_sent(void **)
+{
+    struct rig *r = rig_new();
+
+    STEP(r, SM_PASS, .stanza = {.xml = "<active/>", .len = 9});
+    STEP(r, SM_ANSWERED);
+    sm_commit(r->s);
+    STEP(r, SM_LINK_SENT, .count = 3);
+    STEP(r, SM_CLIENT_ASK);
+    assert_string_equal(said(r), "");
+    sm_commit(r->s);
+    STEP(r, SM_LINK_SENT, .count = 6);
+    assert_string_equal(said(r), A(1));
+    rig_free(r);
+}
+
 static void what_passes_uncounted_is_sent_and_forgotten(void **)
 {
     struct rig *r = rig_new();
@@ -291,6 +307,24 @@ static void a_silent_link_is_dead_after_the_probe_timeout(void **)
     rig_free_clean(r);
 }
 
+static void a_link_that_talked_only_before_the_probe_is_dead(void **)
+{
+    struct rig *r = rig_new();
+
+    STEP(r, SM_LINK_READ, .count = 10);
+    to_server(r, "<a/>");
+    STEP(r, SM_CLIENT_ASK);
+    answer_probe(r);
+    STEP(r, SM_LINK_READ, .count = 10);
+    to_server(r, "<b/>");
+    STEP(r, SM_CLIENT_ASK);
+    pass_ms(r, SM_PROBE_PACE_MS);
+    sent(r);
+    pass_ms(r, SM_PROBE_TIMEOUT_MS);
+    assert_int_equal(sm_session_end(r->s), SM_END_PROBE);
+    rig_free_clean(r);
+}
+
 static void a_link_that_talks_but_does_not_answer_is_trusted_by_its_tcp(void **)
 {
     struct rig *r = rig_new();
@@ -373,12 +407,15 @@ int main(void)
         cmocka_unit_test(probes_keep_their_pace),
         cmocka_unit_test(beyond_so_many_waiting_the_oldest_is_answered_at_once),
         cmocka_unit_test(what_holdfast_answers_itself_counts_in_its_place),
+        cmocka_unit_test(
+            what_holdfast_answered_behind_uncounted_bytes_is_confirmed_once_those_are_sent),
         cmocka_unit_test(what_passes_uncounted_is_sent_and_forgotten),
         cmocka_unit_test(a_long_queue_is_probed_unasked_and_the_client_is_told),
         cmocka_unit_test(a_client_that_sends_more_than_the_server_takes_is_not_read),
         cmocka_unit_test(forwarded_says_what_is_taken_at_once),
         cmocka_unit_test(the_bytes_before_the_session_are_not_its_own),
         cmocka_unit_test(a_silent_link_is_dead_after_the_probe_timeout),
+        cmocka_unit_test(a_link_that_talked_only_before_the_probe_is_dead),
         cmocka_unit_test(a_link_that_talks_but_does_not_answer_is_trusted_by_its_tcp),
         cmocka_unit_test(a_link_that_is_not_read_is_not_blamed_for_its_silence),
         cmocka_unit_test(a_count_passes_the_wrap),

@@ -126,6 +126,20 @@ static void the_client_is_asked_after_a_burst(void **)
     rig_free_clean(r);
 }
 
+static void the_first_stanza_after_a_long_time_is_not_asked_for_at_once(void **)
+{
+    struct rig *r = rig_new();
+
+    pass_ms(r, 200000);
+    to_client(r, "<a/>");
+    written(r);
+    pass_ms(r, 999);
+    assert_false(told(r, SM_DO_ASK));
+    pass_ms(r, 1);
+    assert_true(told(r, SM_DO_ASK));
+    rig_free(r);
+}
+
 static void a_client_that_acknowledges_by_itself_is_not_asked(void **)
 {
     struct rig *r = rig_new();
@@ -347,6 +361,7 @@ int main(void)
         cmocka_unit_test(half_a_stanza_is_not_written_yet),
         cmocka_unit_test(the_client_is_asked_after_so_many_stanzas),
         cmocka_unit_test(the_client_is_asked_after_a_burst),
+        cmocka_unit_test(the_first_stanza_after_a_long_time_is_not_asked_for_at_once),
         cmocka_unit_test(a_client_that_acknowledges_by_itself_is_not_asked),
         cmocka_unit_test(what_it_does_not_acknowledge_is_asked_for_from_time_to_time),
         cmocka_unit_test(a_silent_client_is_asked),

@@ -354,6 +354,35 @@ static void pages_of_ended_sessions_are_spare(void **)
 
 /* --- refusals --- */
 
+/* To end takes seconds; if the memory counted as used until then, all the detached would have to
+ * go. */
+static void no_more_are_named_than_must_go(void **)
+{
+    struct sm_core *core = new_core();
+    struct sm_session *s[100], *named;
+    int count = 0;
+
+    for (int i = 0; i < 100; i++) {
+        s[i] = admit(core, romeo, orchard);
+        s[i]->record.state = SM_HELD;
+        core_commit(core, s[i], UINT64_MAX);
+    }
+    budget.max = budget.used / 97 * 100; /* 7 of 97 are too many */
+    while ((named = sm_core_pressed(core))) {
+        named->record.state = count % 2 ? SM_ENDING : SM_CLOSING;
+        core_commit(core, named, UINT64_MAX);
+        count++;
+    }
+    assert_in_range(count, 7, 10);
+    for (int i = 0; i < 100; i++) {
+        if (s[i]->record.state != SM_HELD)
+            dismiss(core, s[i]);
+    }
+    assert_int_equal(core->leaving, 0);
+    assert_false(core_short(core));
+    free_core(core);
+}
+
 static void every_allocation_may_fail(void **)
 {
     struct sm_core *core;
@@ -456,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_deadline_goes_with_the_commit),
         cmocka_unit_test(the_post_names_a_session_until_its_commit),
         cmocka_unit_test(pages_of_ended_sessions_are_spare),
+        cmocka_unit_test(no_more_are_named_than_must_go),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(without_memory_for_it_a_session_does_not_leave),
         cmocka_unit_test(beyond_the_budget_nobody_is_admitted),

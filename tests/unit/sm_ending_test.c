@@ -140,6 +140,21 @@ static void the_answer_to_an_earlier_probe_is_ours_and_not_the_last(void **)
     rig_free_clean(r);
 }
 
+static void an_answer_that_comes_too_late_is_ours_all_the_same(void **)
+{
+    struct rig *r = rig_new();
+
+    to_server(r, "<a/>");
+    STEP(r, SM_FINISH, .end = SM_END_ORDERED);
+    uint64_t probe = probe_of(sent(r));
+    pass_ms(r, SM_ENDING_MS);
+    returned(r);
+    assert_int_equal(sm_session_state(r->s), SM_CLOSING);
+    assert_true(STEP(r, SM_PROBE_ANSWER, .probe = probe));
+    assert_int_equal(sm_session_view(r->s).confirmed, 1);
+    rig_free_clean(r);
+}
+
 static void what_comes_while_the_stream_closes_is_dealt_with_too(void **)
 {
     struct rig *r = rig_new();
@@ -402,6 +417,7 @@ int main(void)
         cmocka_unit_test(never_more_than_was_written_counts_as_delivered),
         cmocka_unit_test(a_client_that_closes_gets_all_its_answers),
         cmocka_unit_test(the_answer_to_an_earlier_probe_is_ours_and_not_the_last),
+        cmocka_unit_test(an_answer_that_comes_too_late_is_ours_all_the_same),
         cmocka_unit_test(what_comes_while_the_stream_closes_is_dealt_with_too),
         cmocka_unit_test(a_dead_link_leaves_messages_for_the_next_session),
         cmocka_unit_test(what_is_left_is_lost_when_nobody_comes),

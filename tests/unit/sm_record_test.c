@@ -378,6 +378,7 @@ static void an_identity_comes_back_as_it_went_in(void **)
         .jid = {"romeo@example.net/orchard", 25},
         .domain = {"example.net", 11},
         .prefixes = {" xmlns:db='jabber:server:dialback'", 34},
+        .up_lang = {"it", 2},
     };
     struct sm_id id = {0};
 
@@ -393,6 +394,9 @@ static void an_identity_comes_back_as_it_went_in(void **)
     assert_int_equal(out.lang.len, 0);
     assert_int_equal(out.prefixes.len, 34);
     assert_memory_equal(out.prefixes.p, in.prefixes.p, 34);
+    assert_int_equal(out.up_lang.len, 2);
+    assert_memory_equal(out.up_lang.p, in.up_lang.p, 2);
+    assert_int_equal(out.up_prefixes.len, 0);
     record_drop(&a, id.slot);
 
     in.lang = (struct sm_text){.p = noise, .len = SIZE_MAX - 20}; /* no sum of lengths may wrap */
