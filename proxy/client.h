@@ -86,7 +86,6 @@ struct client {
     bool unread;        /* the session wants it not to be read: the server is too slow */
     bool taking;        /* its items are being taken, further up on the stack */
     bool goes_on;       /* something it waited for has come */
-    bool ns2;           /* it enabled in urn:xmpp:sm:2 */
     bool present;       /* it sent its first available presence */
     bool hands_over;    /* messages that an ended session left may be handed over now */
     bool moves;         /* to another worker, when this turn is over … */

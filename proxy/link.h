@@ -66,7 +66,8 @@ struct link {
     bool modern;                /* the server's header said version 1.0 */
     bool reads;
     bool eof;                   /* the server's end was seen */
-    bool inactive;              /* the last CSI state that was passed upstream */
+    bool inactive;              /* the last CSI state that was passed upstream, before there was a session */
+    bool skips;                 /* the rest of a stanza from the server for which there was no memory */
     bool over;                  /* the server's closing tag or stream error was seen */
     bool settling;              /* orders are being obeyed, further up on the stack */
     bool departs;               /* moves to another worker when this turn is over */

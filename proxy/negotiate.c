@@ -424,6 +424,7 @@ static int give_birth(struct client *c, const struct item *item, struct span acc
     }
     l->session = s;
     sm_session_set_user(s, l);
+    sm_session_set_inactive(s, l->inactive);
     return 0;
 }
 
@@ -440,10 +441,9 @@ void negotiate_enable(struct client *c, const struct item *item)
         relay_failed(c, item->flags & ITEM_SM2, c->modern ? "resource-constraint" : "service-unavailable", false, 0);
         return;
     }
-    c->ns2 = item->flags & ITEM_SM2;
     if (give_birth(c, item, sink_span(&k), core) < 0) {
         log_at(LOG_WARN, "session_refused", f_u64("conn", c->id), f_str("why", "memory"));
-        relay_failed(c, c->ns2, "resource-constraint", false, 0);
+        relay_failed(c, item->flags & ITEM_SM2, "resource-constraint", false, 0);
         return;
     }
     c->login = LOGIN_SESSION;

@@ -114,8 +114,12 @@ static void check_tcp(struct link *l)
 {
     uint64_t acked;
 
-    if (net_acknowledged(l->fd, &acked))
+    if (l->tls) { /* TCP counts ciphertext: only when all of it has arrived is it known what that was */
+        if (!buffer_len(&l->out) && net_unacknowledged(l->fd) == 0)
+            relay_event(l, (struct sm_event){.type = SM_TCP_ACKED, .count = l->sent});
+    } else if (net_acknowledged(l->fd, &acked)) {
         relay_event(l, (struct sm_event){.type = SM_TCP_ACKED, .count = acked});
+    }
 }
 
 static void resumed(struct link *l)
@@ -126,8 +130,8 @@ static void resumed(struct link *l)
         return;
     c->busy = false;
     client_login_done(c);
-    if (l->inactive) { /* XEP-0352, 5: the state is not carried over; the client counts as active */
-        l->inactive = false;
+    if (sm_session_inactive(l->session)) { /* XEP-0352, 5: whoever resumes counts as active */
+        sm_session_set_inactive(l->session, false);
         relay_pass(l, SPAN_LIT("<active xmlns='urn:xmpp:csi:0'/>"));
     }
     c->goes_on = true;
@@ -149,7 +153,8 @@ static void obey(struct link *l, uint32_t todo, struct sm_orders *given)
     if (todo & SM_DO_RESUMED)
         resumed(l);
     if (todo & SM_DO_TOO_HIGH && l->client) {
-        size_t len = sm_wire_too_high(error, false, given->h_claimed, given->h_sent);
+        bool ns2 = sm_session_ns2(l->session);
+        size_t len = sm_wire_too_high(error, ns2, given->h_claimed, given->h_sent);
 
         farewell_client(l->client, END_ACK_TOO_HIGH, (struct span){error, len});
     }
@@ -229,8 +234,11 @@ void relay_settle(struct link *l)
         return;
     l->settling = true;
     core = sm_session_core(l->session);
-    if (!obey_all(l))
+    while (!obey_all(l)) {
         levels(l);
+        if (!l->tools->orders->todo)
+            break;
+    }
     l->settling = false;
     relay_schedule(l->tools, core);
     c = l->client;
@@ -251,27 +259,74 @@ void relay_schedule(struct tools *tools, struct sm_core *core)
     ev_timer_start(tools->loop, &tools->sessions_timer);
 }
 
+/* The next session that wants something; messages left behind that expire on the way are logged. */
+static struct sm_session *next_due(struct sm_core *core)
+{
+    uint64_t lost = sm_core_counts(core).lost;
+    struct sm_session *s = sm_core_due(core, tools_now());
+
+    if ((lost = sm_core_counts(core).lost - lost))
+        log_at(LOG_WARN, "undelivered", f_u64("lost", lost), f_str("why", "no session came to take them over"));
+    return s;
+}
+
 void relay_deadlines(struct tools *tools)
 {
     tools->armed_ms = UINT64_MAX;
+    for (size_t i = 0; i < SM_ARENAS; i++) {
+        struct sm_session *s;
+
+        if (!tools->cores[i])
+            continue;
+        while ((s = next_due(tools->cores[i]))) {
+            relay_event(sm_session_user(s), (struct sm_event){.type = SM_DEADLINE});
+            relay_settle(sm_session_user(s));
+        }
+        relay_schedule(tools, tools->cores[i]);
+    }
+}
+
+/* Links that were not read for want of memory: nobody else says when there is some again. */
+static void read_again(struct tools *tools)
+{
+    struct link *l, *next;
+
+    for (l = LIST_FIRST(&tools->links); l; l = next) {
+        next = LIST_NEXT(l, entry);
+        if (l->session && !l->reads && !l->eof)
+            relay_settle(l);
+    }
+}
+
+void relay_housekeeping(struct tools *tools)
+{
+    relay_deadlines(tools);
     for (size_t i = 0; i < SM_ARENAS; i++) {
         struct sm_core *core = tools->cores[i];
         struct sm_session *s;
         size_t offset, len;
 
-        if (!core)
-            continue;
-        while ((s = sm_core_due(core, tools_now()))) {
-            relay_event(sm_session_user(s), (struct sm_event){.type = SM_DEADLINE});
-            relay_settle(sm_session_user(s));
-        }
-        while ((s = sm_core_pressed(core))) {
+        while (core && (s = sm_core_pressed(core))) {
             relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
             relay_settle(sm_session_user(s));
         }
-        while (sm_core_spare(core, &offset, &len))
+        while (core && sm_core_spare(core, &offset, &len))
             tools_give_back(tools, i, offset, len);
-        relay_schedule(tools, core);
+    }
+    read_again(tools);
+}
+
+void relay_finish_all(struct tools *tools)
+{
+    for (size_t i = 0; i < SM_ARENAS; i++) {
+        struct sm_core *core = tools->cores[i];
+        struct sm_session *s = NULL, *next;
+
+        for (s = core ? sm_core_next(core, NULL) : NULL; s; s = next) {
+            next = sm_core_next(core, s);
+            relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
+            relay_settle(sm_session_user(s));
+        }
     }
 }
 
@@ -376,9 +431,10 @@ static void take_from_client(struct client *c, const struct item *item, struct s
 /* XEP-0352: passed on outside of all counts, and remembered. */
 static void take_csi(struct client *c, const struct item *item, struct span raw)
 {
-    if (!c->link)
-        return;
-    c->link->inactive = item->kind == ITEM_CSI_INACTIVE;
+    if (c->link->session)
+        sm_session_set_inactive(c->link->session, item->kind == ITEM_CSI_INACTIVE);
+    else
+        c->link->inactive = item->kind == ITEM_CSI_INACTIVE;
     relay_pass(c->link, raw);
 }
 
@@ -750,6 +806,14 @@ static void link_over(struct link *l, const char *why)
     farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
 }
 
+/* A server's stanza may fill a queue by itself, but it may always be as long as a client's. */
+static size_t server_stanza_max(const struct link *l)
+{
+    const struct conf *conf = l->tools->conf;
+
+    return conf->sm.queue_bytes > conf->limits.stanza_bytes ? conf->sm.queue_bytes : conf->limits.stanza_bytes;
+}
+
 /* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail. */
 static void session_bytes(struct link *l, struct span fresh)
 {
@@ -767,14 +831,22 @@ static void session_bytes(struct link *l, struct span fresh)
         fresh = (struct span){fresh.p + used, fresh.len - used};
         if (framed == FRAMED_SPACE)
             continue;
-        if (in_tail) {
-            if (sm_tail(s).len + used > l->tools->conf->sm.queue_bytes ||
-                !sm_tail_add(s, (struct sm_text){raw.p, raw.len})) {
-                link_over(l, "over-long stanza");
-                return;
-            }
-            raw = (struct span){sm_tail(s).p, sm_tail(s).len};
+        if (l->skips) { /* the rest of a stanza for which there was no room */
+            l->skips = framed == FRAMED_MORE;
+            continue;
         }
+        if (in_tail && sm_tail(s).len + used > server_stanza_max(l)) {
+            link_over(l, "over-long stanza");
+            return;
+        }
+        if (in_tail && !sm_tail_add(s, (struct sm_text){raw.p, raw.len})) {
+            sm_tail_drop(s);
+            l->skips = framed == FRAMED_MORE;
+            relay_event(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
+            continue;
+        }
+        if (in_tail)
+            raw = (struct span){sm_tail(s).p, sm_tail(s).len};
         if (framed == FRAMED_ELEMENT && xml_next(l->tools->xml, &gives, raw, &item) == XML_FINE)
             session_item(l, &item, raw, in_tail);
         else if (framed == FRAMED_CLOSE)

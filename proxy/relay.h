@@ -33,8 +33,14 @@ void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
 /* A client, with its fresh link, has moved to this worker. */
 void relay_arrived(struct client *c);
 
-/* Sessions whose deadline has come, and what else is to be done now and then. */
+/* Sessions whose deadline has come. */
 void relay_deadlines(struct tools *tools);
+
+/* Once a second: what memory's limit demands, and memory that can be given back. */
+void relay_housekeeping(struct tools *tools);
+
+/* Every session of this worker ends in order. */
+void relay_finish_all(struct tools *tools);
 
 /* arena-slot-generation: names a session for people, and is of no use to a thief. */
 void relay_sid(const struct sm_session *s, char out[RELAY_SID]);

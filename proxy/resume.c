@@ -99,7 +99,6 @@ static void put_back(struct client *c, struct sm_session *s)
     c->link = l;
     l->client = c;
     c->login = LOGIN_RESUMED;
-    c->ns2 = n->ns2;
     c->present = true;
     n->resume_waits = false;
     client_deadline(c, 0);
@@ -217,7 +216,7 @@ void resume_hand_over(struct client *c)
     char account[JID_MAX + 1];
     struct sink k = SINK(account);
     struct sm_core *core;
-    size_t adopted;
+    size_t adopted = 0;
 
     if (!c->link || !jid_normal(&k, c->jid, true) || !(core = c->tools->cores[sm_id_arena(k.p, k.len)]) ||
         !sm_core_left(core, sm(c->jid)))
@@ -226,6 +225,9 @@ void resume_hand_over(struct client *c)
         hand_over_plain(c, core);
         return;
     }
-    adopted = sm_adopt(c->link->session, c->tools->orders, tools_now());
+    while (sm_core_left(core, sm(c->jid))) { /* one ended session's rest a commit */
+        adopted += sm_adopt(c->link->session, c->tools->orders, tools_now());
+        sm_commit(c->link->session);
+    }
     log_at(LOG_INFO, "handed_over", f_u64("conn", c->id), f_span("jid", c->jid), f_size("stanzas", adopted));
 }

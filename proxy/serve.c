@@ -63,7 +63,7 @@ static bool write_some(struct link *l, bool passes, size_t *share)
     } else if (!sm_unwritten(l->session, &run, &one)) {
         return false;
     }
-    if (one.xml) {
+    if (!run.len) {
         write_edited(l, &one);
         run.len = one.len;
     } else {
@@ -94,7 +94,7 @@ static void write_ask(struct link *l)
 
     if (!c->asks || !sm_between(l->session))
         return;
-    client_write(c, (struct span){text, sm_wire_r(text, c->ns2)});
+    client_write(c, (struct span){text, sm_wire_r(text, sm_session_ns2(l->session))});
     c->asks = false;
 }
 

@@ -36,11 +36,12 @@ struct worker {
     ev_async wake;
     ev_prepare turn_over;
     ev_timer housekeeping;
+    ev_timer patience; /* with servers, while stopping */
 };
 
-enum { HOUSEKEEPING_S = 1 };
+enum { HOUSEKEEPING_S = 1, PATIENCE_S = 12 };
 
-static void on_mail(struct ev_loop *loop, ev_async *a, int)
+static void on_mail(struct ev_loop *, ev_async *a, int)
 {
     struct worker *w = a->data;
     struct mails mails;
@@ -57,8 +58,6 @@ static void on_mail(struct ev_loop *loop, ev_async *a, int)
         m->deed(&w->tools, m->arg);
         free(m);
     }
-    if (w->stopping)
-        ev_break(loop, EVBREAK_ALL);
 }
 
 bool worker_post(struct worker *w, worker_deed *deed, void *arg)
@@ -124,6 +123,18 @@ static void bury(struct tools *tools)
         link_free(l);
 }
 
+static void finished(struct worker *w)
+{
+    struct client *c;
+    struct link *l;
+
+    while ((c = LIST_FIRST(&w->tools.clients)))
+        client_drop(c);
+    while ((l = LIST_FIRST(&w->tools.links)))
+        link_drop(l);
+    ev_break(w->tools.loop, EVBREAK_ALL);
+}
+
 static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
 {
     struct worker *w = p->data;
@@ -135,6 +146,8 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
             move(c);
     }
     bury(&w->tools);
+    if (w->stopping && LIST_EMPTY(&w->tools.links))
+        finished(w);
 }
 
 static void on_sessions(struct ev_loop *, ev_timer *t, int)
@@ -146,7 +159,7 @@ static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
 {
     struct worker *w = t->data;
 
-    relay_deadlines(&w->tools);
+    relay_housekeeping(&w->tools);
     listeners_retry(&w->listeners);
 }
 
@@ -235,24 +248,41 @@ int worker_start(struct worker *w)
     return r;
 }
 
-/* Connections are closed without </stream:stream>: their clients are to resume. */
-static void close_all(struct tools *tools, void *arg)
+static void on_patience_over(struct ev_loop *, ev_timer *t, int)
+{
+    finished(t->data);
+}
+
+static struct client *first_open(const struct tools *tools)
+{
+    struct client *c;
+
+    LIST_FOREACH(c, &tools->clients, entry)
+        if (c->phase == CLIENT_OPEN)
+            return c;
+    return NULL;
+}
+
+/* Connections are closed without </stream:stream>, as a network would. The sessions cannot outlive the process yet:
+ * they end in order, so that what their clients did not get goes back to its senders. */
+static void stop(struct tools *tools, void *arg)
 {
     struct worker *w = arg;
     struct client *c;
-    struct link *l;
 
-    listeners_close(&w->listeners);
-    while ((c = LIST_FIRST(&tools->clients)))
-        client_drop(c);
-    while ((l = LIST_FIRST(&tools->links)))
-        link_drop(l);
     w->stopping = true;
+    listeners_close(&w->listeners);
+    while ((c = first_open(tools)))
+        farewell_client(c, END_STOP, SPAN_NONE);
+    relay_finish_all(tools);
+    ev_timer_init(&w->patience, on_patience_over, PATIENCE_S, 0.);
+    w->patience.data = w;
+    ev_timer_start(tools->loop, &w->patience);
 }
 
 void worker_stop(struct worker *w)
 {
-    if (w->running && !worker_post(w, close_all, w))
+    if (w->running && !worker_post(w, stop, w))
         log_at(LOG_ERROR, "warning", f_str("why", "no memory to stop a worker"));
 }
 

@@ -21,13 +21,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
-import certificates  # noqa: E402
 import process  # noqa: E402
 import programs  # noqa: E402
 import servers  # noqa: E402
 from cell import CUTS, Cell, Habits, alice_name, bob_name  # noqa: E402
-from holdfast import Holdfast  # noqa: E402
 from rawclient import show  # noqa: E402
+from world import World  # noqa: E402
 
 # What each library does by itself on any server: how many stanzas in flight it may lose for each
 # cut, whether it notices a silent network, whether it resends in another order.
@@ -60,105 +59,29 @@ def arguments():
     return given
 
 
-class World:
-    """The servers and what stands in front of them."""
-
-    def __init__(self, given):
-        self.given = given
-        self.servers = {}
-        self.holdfast = None
-        self.folder = process.scratch("matrix")
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def start(self):
-        front = self.given.front
-        pairs = [
-            (alice_name(client, cut), bob_name(client, cut))
-            for client in self.given.client
-            for cut in self.given.cut
-        ]
-        for name in self.given.server:
-            domain = f"{name}.example.org"
-            tls = certificates.make_certificate(self.folder, domain) if front != "holdfast" else None
-            self.servers[name] = servers.start(
-                name,
-                domain=domain,
-                users=[user for pair in pairs for user in pair],
-                contacts=pairs,
-                sm=front == "native",
-                tls=tls,
-            )
-        for server in self.servers.values():
-            server.start()
-        for server in self.servers.values():
-            server.wait()
-        if front == "holdfast":
-            self.start_holdfast()
-
-    def start_holdfast(self):
-        first, *others = self.servers.values()
-        self.holdfast = Holdfast(first.port, domain=first.domain)
-        for server in others:
-            pair = self.holdfast.certificate(server.domain)
-            self.holdfast.change(
-                {
-                    f"host {server.domain}": {
-                        "upstream": f"{server.host}:{server.port}",
-                        "certificate": pair.chain,
-                        "private_key": pair.key,
-                    }
-                }
-            )
-        self.holdfast.start()
-
-    def cell(self, client, server, cut):
-        if self.holdfast:
-            front = self.holdfast
-            ports, ca = (front.host, front.starttls_port, front.tls_port), front.ca
-        else:
-            front = self.servers[server]
-            ports, ca = (front.host, front.port, front.tls_port), front.tls.ca
-        command = programs.command(client)
-        habits = CLIENTS[client]
-        return Cell(client, self.servers[server], cut, habits, command, ports, ca)
-
-    def finish(self):
-        """What was wrong with Holdfast itself, as sentences."""
-        if not self.holdfast:
-            return []
-        try:
-            self.holdfast.stop()
-        except AssertionError as error:
-            return [str(error)]
-        return []
-
-    def logs(self):
-        text = "".join(server.log(30) for server in self.servers.values())
-        if self.holdfast:
-            text += f"--- holdfast.log\n{self.holdfast.log(300)}"
-        return text
-
-    def close(self):
-        if self.holdfast:
-            self.holdfast.close()
-        for server in self.servers.values():
-            server.close()
-        process.remove_scratch(self.folder)
-
-    def __exit__(self, *_):
-        self.close()
+def make_cells(world, given):
+    cells = []
+    for client in given.client:
+        for server in given.server:
+            ports, ca = world.entrance(server)
+            cells += [
+                Cell(
+                    client,
+                    world.servers[server],
+                    cut,
+                    CLIENTS[client],
+                    programs.command(client),
+                    ports,
+                    ca,
+                )
+                for cut in given.cut
+            ]
+    return cells
 
 
-async def run_cells(world, cells):
+async def run_cells(world, cells, jobs):
     """The number of cells that failed."""
-    slots = asyncio.Semaphore(world.given.jobs)
+    slots = asyncio.Semaphore(jobs)
 
     async def run(cell):
         async with slots:
@@ -205,20 +128,16 @@ def main():
     process.exit_on_sigterm()
     given = arguments()
     unbuilt = unbuildable(given)
-    with World(given) as world:
-        cells = [
-            world.cell(client, server, cut)
-            for client in given.client
-            for server in given.server
-            for cut in given.cut
-        ]
-        failed = asyncio.run(run_cells(world, cells))
+    pairs = [
+        (alice_name(client, cut), bob_name(client, cut))
+        for client in given.client
+        for cut in given.cut
+    ]
+    with World(given.server, pairs, given.front) as world:
+        cells = make_cells(world, given)
+        failed = asyncio.run(run_cells(world, cells, given.jobs))
         passed = len(cells) - failed
-        failed += unbuilt
-        complaints = world.finish()
-        for complaint in complaints:
-            print(f"FAIL {complaint}")
-            failed += 1
+        failed += unbuilt + world.finish()
         if failed:
             print(world.logs())
     print(f"{passed} passed, {failed} failed")

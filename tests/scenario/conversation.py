@@ -318,6 +318,11 @@ class Run:
     def say(self, name, text):
         self.client(name).send(self.caught.fill(text))
 
+    def trickle(self, name, text):
+        client = self.client(name)
+        for byte in self.caught.fill(text):
+            client.send(bytes([byte]))
+
     def next(self, client, deadline=None):
         item = client.next_item(deadline or time.monotonic() + self.patience)
         if isinstance(item, Element):
@@ -515,6 +520,11 @@ class Run:
         if not link.proxied or not self.caught.match(text, link.proxied.strip()):
             raise Failure(f"the PROXY header is {link.proxied!r}")
 
+    def server_reached(self, reference, address):
+        link = self.wait_link(reference)
+        if link.peer != address:
+            raise Failure(f"{link.name} came from {link.peer}")
+
     def server_refuses(self):
         self.server.refuse()
 
@@ -585,6 +595,10 @@ class Run:
     def reload(self):
         self.daemon.process.send_signal(signal.SIGHUP)
 
+    def stop_daemon(self):
+        """In order; nothing else can come in this conversation."""
+        self.daemon.stop()
+
     def new_certificate(self, domain):
         self.daemon.certificate(domain)
 
@@ -624,6 +638,7 @@ LINK = r"(link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"
 
 STEPS = (
     (WHO + r": (.*)", Run.say),
+    (WHO + r" trickles: (.*)", Run.trickle),
     (WHO + r" (finally )?sees (.*)", Run.sees),
     (WHO + r" connects(?: to (\w+))?( .*=.*)?", Run.connect),
     (WHO + r" cannot connect(?: to (\w+))?( .*=.*)?", Run.is_refused),
@@ -656,6 +671,7 @@ STEPS = (
     (r"server keeps for (\w+) (.*)", Run.server_keeps),
     (r"server counts (\d+) links?", Run.server_counts),
     (r"server was told by " + LINK + r" (.*)", Run.server_was_told),
+    (r"server was reached by " + LINK + r" from (\S+)", Run.server_reached),
     (r"server refuses connections", Run.server_refuses),
     (r"server listens again", Run.server_listens),
     (r"ctl (.+?) fails", Run.control_fails),
@@ -663,6 +679,7 @@ STEPS = (
     (r"log has (.*)", Run.log_has),
     (r"log lacks (.*)", Run.log_lacks),
     (r"daemon reloads", Run.reload),
+    (r"daemon stops", Run.stop_daemon),
     (r"daemon gets a new certificate for (\S+)", Run.new_certificate),
     (r"daemon gets a key of its own for (\S+)", Run.new_key),
 )

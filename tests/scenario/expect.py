@@ -12,6 +12,7 @@ the element may follow: or <other/>, and <other/> (in any order), without <child
 """
 
 import calendar
+import hashlib
 import re
 import time
 
@@ -53,6 +54,9 @@ class Caught(dict):
             return match[1].encode() * int(match[2])
         if match := re.fullmatch(r"\\x([0-9a-f]{2})", name):
             return bytes.fromhex(match[1])
+        if name.startswith("sha1 "):
+            _, caught, text = name.split()
+            return hashlib.sha1((self[caught] + text).encode()).hexdigest().encode()
         if name not in self:
             raise Mismatch(f"nothing was caught as {{{name}}}")
         return self[name].encode()
@@ -158,7 +162,7 @@ class Expectation:
         raise Mismatch("; ".join(dict.fromkeys(reasons)))
 
     def compare(self, part, item, caught):
-        if part == "end":
+        if part in ("end", "cut"):
             kind, wanted = Gone, None
         elif part.startswith("</"):
             kind, wanted = Close, None

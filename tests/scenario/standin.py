@@ -10,6 +10,7 @@ looks on: whatever a legacy server must never be shown is a violation, which fai
 """
 
 import collections
+import hashlib
 import os
 import re
 import select
@@ -49,6 +50,8 @@ class Standin:
         self.tls = "no"  # starttls, direct
         self.proxy = "no"  # v1, v2: a PROXY protocol header is required
         self.bind_domain = domain  # of the JID in the bind result
+        self.aliases = ""  # `al:alice …`: who logs in as al is alice
+        self.chunk = ""  # so many bytes in one write
         self.certificate = None
         self.contacts = set()  # (user, contact): the contact sees the user's presence
         self.offline = collections.defaultdict(list)
@@ -189,7 +192,9 @@ class Link:
         self.resource = None
         self.available = False
         self.exchange = None
+        self.peer = sock.getpeername()[0]
         self.proxied = None  # the PROXY header that came first
+        self.id = ""  # of the stream
         self.legacy = False  # no version in the client's header
 
     # --- for other threads ---
@@ -313,8 +318,9 @@ class Link:
 
     def flush(self):
         try:
+            size = int(self.server.chunk or len(self.out) or 1)
             while self.out:
-                del self.out[: self.sock.send(self.out)]
+                del self.out[: self.sock.send(self.out[:size])]
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
 
@@ -380,9 +386,10 @@ class Link:
             server.violation(f"{self.name}: a strange stream header")
         self.legacy = server.version == "" or header.get("version") is None
         version = f" version='{server.version}'" if not self.legacy else ""
+        self.id = os.urandom(8).hex()
         self.queue(
             f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'"
-            f" id='{os.urandom(8).hex()}' from='{server.domain}'{version} {server.header}>".encode()
+            f" id='{self.id}' from='{server.domain}'{version} {server.header}>".encode()
         )
         if header.get("to") != server.domain:
             self.queue(stream_error("host-unknown"))
@@ -448,8 +455,9 @@ class Link:
             self.queue(f"<failure xmlns='{SASL}'><{reason}/></failure>".encode())
 
     def admit(self, user, data):
+        aliases = dict(pair.split(":") for pair in self.server.aliases.split())
         with self.server.changed:
-            self.user = user
+            self.user = aliases.get(user, user)
             self.server.changed.notify_all()
         self.alone("<auth/>")
         text = sasl.encode(data) if data else ""
@@ -504,14 +512,18 @@ class Link:
         self.gone("replaced by a new login")
 
     def old_login(self, node, query):
-        """XEP-0078, with a password in the clear."""
+        """XEP-0078: a password in the clear, or its digest, which hangs on the stream's id."""
         username, password = query.find("username"), query.find("password")
-        resource = query.find("resource")
+        resource, digest = query.find("resource"), query.find("digest")
+        secret = hashlib.sha1((self.id + PASSWORD).encode()).hexdigest()
+        known = (password is not None and password.text() == PASSWORD) or (
+            digest is not None and digest.text() == secret
+        )
         if node.get("type") == "get":
             name = f"<username>{escape(username.text())}</username>" if username is not None else ""
-            fields = f"{name}<password/><resource/>"
+            fields = f"{name}<password/><digest/><resource/>"
             self.queue(result(node, content=f"<query xmlns='jabber:iq:auth'>{fields}</query>"))
-        elif password is None or password.text() != PASSWORD or resource is None:
+        elif not known or resource is None:
             self.queue(stanza_error(node, "auth", "not-authorized"))
         else:
             for link in self.server.bound(username.text(), resource.text()):

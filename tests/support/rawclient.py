@@ -67,7 +67,7 @@ class RawClient:
         self.ended = False
         self.change = asyncio.Event()
         self.features = None
-        self.reading = None
+        self.reading = self.output = None
         self.last_id = 0
 
     # The stream, before stanzas
@@ -118,7 +118,7 @@ class RawClient:
 
     async def authenticate(self, user, password, mechanism="PLAIN"):
         if mechanism == "PLAIN":
-            self.say("auth", f"\0{user}\0{password}".encode(), " mechanism='PLAIN'")
+            self.sasl("auth", f"\0{user}\0{password}".encode(), " mechanism='PLAIN'")
         else:
             await self.scram(user, password, mechanism)
         await self.expect("success")
@@ -128,7 +128,7 @@ class RawClient:
         digest = mechanism[len("SCRAM-") :].replace("-", "").lower()
         nonce = base64.b64encode(os.urandom(18)).decode()
         first = f"n={user},r={nonce}"
-        self.say("auth", ("n,," + first).encode(), f" mechanism='{mechanism}'")
+        self.sasl("auth", ("n,," + first).encode(), f" mechanism='{mechanism}'")
         challenge = base64.b64decode((await self.expect("challenge")).text).decode()
         given = dict(part.split("=", 1) for part in challenge.split(","))
         salted = hashlib.pbkdf2_hmac(
@@ -139,9 +139,9 @@ class RawClient:
         signed = ",".join((first, challenge, last)).encode()
         signature = hmac.digest(hashlib.new(digest, key).digest(), signed, digest)
         proof = bytes(a ^ b for a, b in zip(key, signature))
-        self.say("response", f"{last},p={base64.b64encode(proof).decode()}".encode())
+        self.sasl("response", f"{last},p={base64.b64encode(proof).decode()}".encode())
 
-    def say(self, name, payload, attributes=""):
+    def sasl(self, name, payload, attributes=""):
         text = base64.b64encode(payload).decode()
         self.send(f"<{name} xmlns='{SASL}'{attributes}>{text}</{name}>")
 
@@ -154,7 +154,7 @@ class RawClient:
         self.jid = result.findtext(f".//{{{BIND}}}jid")
         if not self.jid:
             raise StreamEnded(f"bind failed: {show(result)}")
-        self.reading = asyncio.create_task(self.read())
+        self.start_reading()
 
     async def log_in(self, user, password, resource, mechanism="PLAIN"):
         await self.connect()
@@ -163,16 +163,22 @@ class RawClient:
 
     # Stanzas
 
+    def start_reading(self):
+        self.reading = asyncio.create_task(self.read())
+
     async def read(self):
         try:
             while (element := await self.element()) != "end":
-                self.stanzas.append(element)
-                self.answer(element)
+                self.came(element)
                 self.change.set()
         except (StreamEnded, OSError, etree.ParseError):
             pass
         self.ended = True
         self.change.set()
+
+    def came(self, element):
+        self.stanzas.append(element)
+        self.answer(element)
 
     def answer(self, element):
         if local_name(element) == "iq" and element.get("type") in ("get", "set"):
@@ -241,7 +247,8 @@ class RawClient:
     def abort(self):
         if self.reading:
             self.reading.cancel()
-        self.output.transport.abort()
+        if self.output:
+            self.output.transport.abort()
 
 
 def local_name(element):

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""What a test of this folder runs against: a server of each kind, and Holdfast in front of all.
+
+Each server has a domain of its own, so that one Holdfast serves them all as its hosts.
+"""
+
+import certificates
+import process
+import servers
+from holdfast import Holdfast
+
+
+class World:
+    """kinds: the servers' names; pairs: accounts that are each other's contacts, on every server.
+
+    front: "holdfast", or "native" or "none" for the servers alone, with and without their own
+    stream management.
+    """
+
+    def __init__(self, kinds, pairs, front="holdfast"):
+        self.kinds, self.pairs, self.front = list(kinds), list(pairs), front
+        self.servers = {}
+        self.holdfast = None
+        self.folder = process.scratch("world")
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            print(self.logs())
+            self.close()
+            raise
+        return self
+
+    def start(self):
+        for name in self.kinds:
+            self.servers[name] = self.server(name, f"{name}.example.org")
+        for server in self.servers.values():
+            server.start()
+        for server in self.servers.values():
+            server.wait()
+        if self.front == "holdfast":
+            self.start_holdfast()
+
+    def server(self, name, domain):
+        tls = None
+        if self.front != "holdfast":
+            tls = certificates.make_certificate(self.folder, domain)
+        return servers.start(
+            name,
+            domain=domain,
+            users=[user for pair in self.pairs for user in pair],
+            contacts=self.pairs,
+            sm=self.front == "native",
+            tls=tls,
+        )
+
+    def start_holdfast(self):
+        first, *others = self.servers.values()
+        self.holdfast = Holdfast(first.port, domain=first.domain)
+        for server in others:
+            pair = self.holdfast.certificate(server.domain)
+            host = {
+                "upstream": f"{server.host}:{server.port}",
+                "certificate": pair.chain,
+                "private_key": pair.key,
+            }
+            self.holdfast.change({f"host {server.domain}": host})
+        # All clients come from one address.
+        self.holdfast.change({"limits": {"connection_rate_per_ip": "10000"}})
+        self.holdfast.start()
+
+    def entrance(self, name):
+        """Where a client of this server goes: (host, port for STARTTLS, for direct TLS), and the
+        authority's certificate."""
+        if self.holdfast:
+            it = self.holdfast
+            return (it.host, it.starttls_port, it.tls_port), it.ca
+        it = self.servers[name]
+        return (it.host, it.port, it.tls_port), it.tls.ca
+
+    def finish(self):
+        """Stops Holdfast; 1 if anything was wrong with it itself, which is printed, else 0."""
+        if not self.holdfast:
+            return 0
+        try:
+            self.holdfast.stop()
+        except AssertionError as error:
+            print(f"FAIL {error}")
+            return 1
+        return 0
+
+    def logs(self):
+        text = "".join(server.log(30) for server in self.servers.values())
+        if self.holdfast:
+            text += f"--- holdfast.log\n{self.holdfast.log(300)}"
+        return text
+
+    def close(self):
+        if self.holdfast:
+            self.holdfast.close()
+        for server in self.servers.values():
+            server.close()
+        process.remove_scratch(self.folder)
+
+    def __exit__(self, *_):
+        self.close()
