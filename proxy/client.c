@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "parser/proxy_header.h"
+#include "proxy/admission.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
 #include "proxy/text.h"
@@ -49,7 +50,7 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
     ev_init(&c->timer, on_timer);
     client_arrive(c, tools);
     client_read(c, true);
-    client_deadline(c, tools->conf->limits.unauthenticated_timeout_ms);
+    client_login_deadline(c);
     return c;
 }
 
@@ -77,6 +78,20 @@ void client_deadline(struct client *c, uint64_t ms)
         return;
     ev_timer_set(&c->timer, (double)ms / 1000, 0.);
     ev_timer_start(c->tools->loop, &c->timer);
+}
+
+static uint64_t login_left(const struct client *c)
+{
+    uint64_t spent = tools_now() - c->began_ms, most = c->tools->conf->limits.unauthenticated_timeout_ms;
+
+    return spent < most ? most - spent : 0;
+}
+
+void client_login_deadline(struct client *c)
+{
+    uint64_t left = login_left(c);
+
+    client_deadline(c, left ? left : 1);
 }
 
 void client_read(struct client *c, bool on)
@@ -182,24 +197,63 @@ bool client_start_tls(struct client *c)
     return tls_accept(&c->tls, c->tools->tls, host) == 0;
 }
 
-void client_log_accepted(const struct client *c)
+/* --- admission --- */
+
+static void refuse(struct client *c, bool telling)
 {
-    log_at(LOG_DEBUG, "accepted", f_u64("conn", c->id), f_str("listen", c->listen->name),
-           f_addr("peer", (const struct sockaddr *)&c->peer));
+    c->tools->counters.refused_by_limit++;
+    if (telling)
+        log_at(LOG_WARN, "refused", f_u64("conn", c->id), f_str("listen", c->listen->name),
+               f_addr("peer", (const struct sockaddr *)&c->peer),
+               f_u32("limit", c->tools->conf->limits.connections_per_ip));
+    c->handler->ended(c, END_CROWD);
 }
 
-/* Reads what a load balancer says of the client. True when done and right; bytes behind it stay in *in. */
-static bool take_proxy_header(struct client *c, struct span *in)
+/* The timer is the login's; it is set to the login's end again when the wait is over. */
+static void delay(struct client *c, uint64_t ms)
+{
+    uint64_t left = login_left(c);
+
+    c->tools->counters.delayed_by_limit++;
+    c->delayed = true;
+    client_read(c, false);
+    client_deadline(c, ms < left ? ms : left ? left : 1);
+}
+
+bool client_admit(struct client *c)
+{
+    struct admission_answer answer =
+        admission_enter(c->tools->admission, (const struct sockaddr *)&c->peer, tools_now());
+
+    log_at(LOG_DEBUG, "accepted", f_u64("conn", c->id), f_str("listen", c->listen->name),
+           f_addr("peer", (const struct sockaddr *)&c->peer));
+    c->place = answer.place;
+    if (answer.refused)
+        refuse(c, answer.telling);
+    else if (answer.wait_ms)
+        delay(c, answer.wait_ms);
+    return !answer.refused && !answer.wait_ms;
+}
+
+void client_give_place(struct client *c)
+{
+    admission_leave(c->tools->admission, c->place);
+    c->place = NULL;
+}
+
+/* --- reading --- */
+
+/* Reads what a load balancer says of the client. True when done and right; bytes behind it are kept. */
+static bool take_proxy_header(struct client *c, struct span in)
 {
     struct sockaddr_storage source;
     size_t used;
 
     if (!conf_networks_hold(&c->listen->proxy_from, (const struct sockaddr *)&c->peer) ||
-        buffer_len(&c->in.kept) + in->len > TOOLS_RECEIVE || !buffer_put(&c->in.kept, *in)) {
+        buffer_len(&c->in.kept) + in.len > TOOLS_RECEIVE || !buffer_put(&c->in.kept, in)) {
         c->handler->ended(c, END_PROXY_HEADER);
         return false;
     }
-    *in = SPAN_NONE;
     switch (proxy_header_read(buffer_span(&c->in.kept), &used, &source)) {
     case PROXY_HEADER_MORE:
         return false;
@@ -213,7 +267,6 @@ static bool take_proxy_header(struct client *c, struct span *in)
         return false;
     }
     c->expects_proxy = false;
-    client_log_accepted(c);
     buffer_take(&c->in.kept, used);
     return true;
 }
@@ -251,22 +304,22 @@ static void take_ciphertext(struct client *c, struct span cipher)
 
 static void take_bytes(struct client *c, struct span in)
 {
-    struct buffer behind = {0};
-
-    if (c->expects_proxy) {
-        if (!take_proxy_header(c, &in))
-            return;
-        behind = c->in.kept; /* bytes behind the header, which came with it */
-        c->in.kept = (struct buffer){0};
-        in = buffer_span(&behind);
-    }
     if (!c->tls && c->listen->transport == CONF_TLS && !client_start_tls(c))
         c->handler->ended(c, END_MEMORY);
     else if (c->tls)
         take_ciphertext(c, in);
     else if (in.len)
         c->handler->bytes(c, in);
-    buffer_clear(&behind);
+}
+
+/* Bytes that came with the PROXY header. */
+static void take_kept(struct client *c)
+{
+    struct buffer kept = c->in.kept;
+
+    c->in.kept = (struct buffer){0};
+    take_bytes(c, buffer_span(&kept));
+    buffer_clear(&kept);
 }
 
 static void on_readable(struct ev_loop *, ev_io *w, int)
@@ -286,7 +339,10 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
         return;
     }
     c->tools->counters.client_bytes_in += (uint64_t)n;
-    take_bytes(c, (struct span){c->tools->received, (size_t)n});
+    if (!c->expects_proxy)
+        take_bytes(c, (struct span){c->tools->received, (size_t)n});
+    else if (take_proxy_header(c, (struct span){c->tools->received, (size_t)n}) && client_admit(c))
+        take_kept(c);
 }
 
 static void shut_when_empty(struct client *c)
@@ -306,12 +362,22 @@ static void on_writable(struct ev_loop *, ev_io *w, int)
         c->handler->drained(c);
 }
 
+static void delay_over(struct client *c)
+{
+    c->delayed = false;
+    client_login_deadline(c);
+    client_read(c, true);
+    take_kept(c);
+}
+
 static void on_timer(struct ev_loop *, ev_timer *w, int)
 {
     struct client *c = w->data;
 
     if (c->phase == CLIENT_LINGERING)
         client_drop(c);
+    else if (c->delayed && login_left(c))
+        delay_over(c);
     else
         c->handler->late(c);
 }
@@ -336,6 +402,7 @@ void client_drop(struct client *c)
     if (c->phase == CLIENT_DEAD)
         return;
     client_leave(c);
+    client_give_place(c);
     c->phase = CLIENT_DEAD;
     close(c->fd);
     c->fd = -1;

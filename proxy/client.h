@@ -69,6 +69,7 @@ struct client {
     uint64_t id;        /* for the log: unique in the process */
     uint64_t began_ms;
     uint64_t wire_out;  /* bytes given to the kernel */
+    struct admission_place *place; /* among its address's connections that have not authenticated */
     struct sockaddr_storage peer;
     ev_io readable, writable;
     ev_timer timer;
@@ -77,6 +78,7 @@ struct client {
     enum login_state login;
     enum end why;
     bool expects_proxy;
+    bool delayed;       /* its address connects too fast: nothing is read yet */
     bool header_given;  /* a stream header went to the client: a stream error may follow */
     bool modern;        /* its header said version 1.0 */
     bool busy;          /* the server's answer is awaited: nothing more is taken */
@@ -104,8 +106,11 @@ void client_flush(struct client *c);
 /* True if the socket takes no more for now. */
 [[nodiscard]] bool client_blocked(const struct client *c);
 
-/* Its first line in the log: when its address is known. */
-void client_log_accepted(const struct client *c);
+/* Its address is known: logs it, and asks for a place. False: refused and closed, or to be read later. */
+bool client_admit(struct client *c);
+
+/* It has authenticated, or ends: it no longer counts against its address. */
+void client_give_place(struct client *c);
 
 /* From now on TLS; false: no memory. */
 [[nodiscard]] bool client_start_tls(struct client *c);
@@ -130,3 +135,4 @@ void client_login_done(struct client *c);
 
 /* The timer that ends a login that takes too long; off when it is done. */
 void client_deadline(struct client *c, uint64_t ms);
+void client_login_deadline(struct client *c); /* to what is left since it was accepted */

@@ -22,6 +22,7 @@ enum ends_session {
     X(END_TLS_CLOSED,      "tls-closed",           NULL,                       ENDS_DETACHES) \
     X(END_CLEARTEXT,       "bytes-after-starttls", NULL,                       ENDS_NOTHING)  \
     X(END_PROXY_HEADER,    "bad-proxy-header",     NULL,                       ENDS_NOTHING)  \
+    X(END_CROWD,           "too-many-connections", NULL,                       ENDS_NOTHING)  \
     X(END_ACK_TIMEOUT,     "ack-timeout",          "connection-timeout",       ENDS_DETACHES) \
     X(END_LOGIN_TIMEOUT,   "login-timeout",        "connection-timeout",       ENDS_NOTHING)  \
     X(END_ADMIN,           "by-administrator",     "reset",                    ENDS_DETACHES) \

@@ -11,7 +11,7 @@
 #include "proxy/relay.h"
 #include "proxy/text.h"
 
-enum { CLOSE_WAIT_MS = 5000 };
+enum { CLOSE_WAIT_MS = 5000, RETURNS_A_COMMIT = 32 };
 
 /* True if the transport can still carry words, and no stanza is half written on it. */
 static bool can_speak(const struct client *c, enum end end)
@@ -25,6 +25,7 @@ static bool can_speak(const struct client *c, enum end end)
     case END_TLS_CLOSED:
     case END_CLEARTEXT:
     case END_PROXY_HEADER:
+    case END_CROWD:
     case END_STOP:
         return false;
     default:
@@ -59,7 +60,7 @@ static void end_connection(struct client *c, enum end end, struct span text)
 
     c->tools->counters.closed++;
     c->tools->counters.ends[end]++;
-    log_at(LOG_INFO, "closed", f_u64("conn", c->id), f_str("end", end_word(end)), f_span("jid", c->jid),
+    log_at(end == END_CROWD ? LOG_DEBUG : LOG_INFO, "closed", f_u64("conn", c->id), f_str("end", end_word(end)), f_span("jid", c->jid),
            f_addr("peer", (const struct sockaddr *)&c->peer), f_ms("lasted", tools_now() - c->began_ms));
     if (speaks)
         say_goodbye(c, end, text);
@@ -251,6 +252,11 @@ void farewell_return(struct link *l)
 
         counts[how]++;
         sm_undelivered_done(l->session, how);
+        /* What was answered makes room for further answers, where memory is short. */
+        if ((counts[SM_RETURNED] + counts[SM_LOST]) % RETURNS_A_COMMIT == 0) {
+            sm_commit(l->session);
+            relay_send(l);
+        }
     }
     relay_sid(l->session, sid);
     if (counts[SM_RETURNED] || counts[SM_DROPPED] || counts[SM_LOST])

@@ -157,6 +157,7 @@ static void succeeded(struct client *c)
     }
     c->login = LOGIN_RESTART;
     c->header_given = false;
+    client_give_place(c);
     c->in.item_max = c->tools->conf->limits.stanza_bytes;
     inflow_restart(&c->in);
     c->tools->counters.logins++;
@@ -234,6 +235,7 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
         farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         return;
     }
+    client_give_place(c);
     c->in.item_max = c->tools->conf->limits.stanza_bytes;
     c->tools->counters.logins++;
     log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("jid", c->jid), f_str("mechanism", "XEP-0078"));
@@ -371,6 +373,7 @@ void greet_lost(struct link *l)
 {
     struct client *c = l->client;
     bool authenticated = c && (c->login == LOGIN_RESTART || c->login == LOGIN_BIND);
+    enum end end = l->over ? END_SERVER_CLOSED : END_LINK_LOST;
 
     l->client = NULL;
     if (c)
@@ -393,6 +396,6 @@ void greet_lost(struct link *l)
     } else if (authenticated && (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
         return;
     } else {
-        farewell_client(c, c->login == LOGIN_BOUND ? END_LINK_LOST : END_NO_UPSTREAM, SPAN_NONE);
+        farewell_client(c, c->login == LOGIN_BOUND ? end : END_NO_UPSTREAM, SPAN_NONE);
     }
 }

@@ -22,6 +22,7 @@
     X("socket_unused",   "systemd gave a socket that belongs to no [listen]")               \
     /* a client's connection */                                                             \
     X("accepted",        "a client's connection was accepted")                              \
+    X("refused",         "an address has too many connections that have not logged in")      \
     X("tls_ready",       "a TLS handshake with a client is done")                           \
     X("closed",          "a client's connection ended, and why")                            \
     X("tls_failed",      "a TLS handshake with a client failed")                            \

@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "proxy/admission.h"
 #include "proxy/arenas.h"
 #include "proxy/check.h"
 #include "proxy/conf_read.h"
@@ -167,6 +168,7 @@ static int begin(struct holdfast *h, uint32_t counter_start)
         return -ENOMEM;
     if ((r = tls_keys_new(&h->setup.tls, h->conf, NULL)) < 0 ||
         (r = resolve_new(&h->setup.resolve, h->conf)) < 0 ||
+        (r = admission_new(&h->setup.admission, &h->conf->limits)) < 0 ||
         (r = arenas_open(&h->arenas, h->conf, counter_start)) < 0)
         return r;
     h->arenas_open = true;
@@ -197,6 +199,7 @@ static void finish(struct holdfast *h)
     free(setup->all);
     if (h->arenas_open)
         arenas_close(&h->arenas);
+    admission_free(setup->admission);
     resolve_free(setup->resolve);
     tls_keys_release(setup->tls);
     if (h->loop)

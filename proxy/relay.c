@@ -91,7 +91,7 @@ bool relay_event(struct link *l, struct sm_event event)
     return sm_step(l->session, &event, l->tools->orders);
 }
 
-static void send_up(struct link *l)
+void relay_send(struct link *l)
 {
     struct sm_text bytes;
 
@@ -149,7 +149,7 @@ static void obey(struct link *l, uint32_t todo, struct sm_orders *given)
     if (todo & (SM_DO_SAY | SM_DO_WRITE | SM_DO_ASK))
         serve_client(l);
     if (todo & SM_DO_SEND)
-        send_up(l);
+        relay_send(l);
     if (todo & SM_DO_RESUMED)
         resumed(l);
     if (todo & SM_DO_TOO_HIGH && l->client) {
@@ -298,19 +298,25 @@ static void read_again(struct tools *tools)
     }
 }
 
+void relay_relieve(struct tools *tools)
+{
+    for (size_t i = 0; i < SM_ARENAS; i++) {
+        struct sm_session *s;
+
+        while (tools->cores[i] && (s = sm_core_pressed(tools->cores[i]))) {
+            relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
+            relay_settle(sm_session_user(s));
+        }
+    }
+}
+
 void relay_housekeeping(struct tools *tools)
 {
     relay_deadlines(tools);
     for (size_t i = 0; i < SM_ARENAS; i++) {
-        struct sm_core *core = tools->cores[i];
-        struct sm_session *s;
         size_t offset, len;
 
-        while (core && (s = sm_core_pressed(core))) {
-            relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
-            relay_settle(sm_session_user(s));
-        }
-        while (core && sm_core_spare(core, &offset, &len))
+        while (tools->cores[i] && sm_core_spare(tools->cores[i], &offset, &len))
             tools_give_back(tools, i, offset, len);
     }
     read_again(tools);
@@ -708,7 +714,7 @@ void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
         return;
     tools->counters.accepted++;
     if (!c->expects_proxy)
-        client_log_accepted(c);
+        (void)client_admit(c);
 }
 
 /* --- from the server --- */
@@ -972,7 +978,7 @@ static void link_closed(struct link *l, int error)
 static void link_drained(struct link *l)
 {
     if (l->session) {
-        send_up(l);
+        relay_send(l);
         relay_settle(l);
     } else if (l->client) {
         relay_go_on(l->client);

@@ -36,7 +36,10 @@ void relay_arrived(struct client *c);
 /* Sessions whose deadline has come. */
 void relay_deadlines(struct tools *tools);
 
-/* Once a second: what memory's limit demands, and memory that can be given back. */
+/* Ends detached sessions while memory is short; once a turn. */
+void relay_relieve(struct tools *tools);
+
+/* Once a second: memory that can be given back, links that waited for some. */
 void relay_housekeeping(struct tools *tools);
 
 /* Every session of this worker ends in order. */
@@ -59,6 +62,8 @@ void relay_go_on(struct client *c);
  * Nothing else may be told to another session in between. */
 bool relay_event(struct link *l, struct sm_event event);
 void relay_settle(struct link *l);
+/* Sends what is committed for the server, as much as its socket takes. */
+void relay_send(struct link *l);
 /* Orders that must not be obeyed: their session was not to be. */
 void take_back_orders(struct tools *tools);
 

@@ -16,6 +16,7 @@
 #include "proxy/tls.h"
 #include "sm/core.h"
 
+struct admission;
 struct client;
 struct link;
 struct resolve;
@@ -31,7 +32,8 @@ enum {
     X(accepted) X(closed) X(handshakes) X(tls_failures) X(logins) X(login_failures) X(bound) \
     X(resumptions) X(resume_refused) X(moved) X(client_bytes_in) X(client_bytes_out) \
     X(link_bytes_in) X(link_bytes_out) X(links_opened) X(links_failed) X(stanzas_in) X(stanzas_out) \
-    X(stanzas_skipped) X(pings_answered) X(ignored) X(edited) X(replies) X(taken_over)
+    X(stanzas_skipped) X(pings_answered) X(ignored) X(edited) X(replies) X(taken_over) \
+    X(refused_by_limit) X(delayed_by_limit)
 
 struct counters {
 #define X(name) uint64_t name;
@@ -59,6 +61,7 @@ struct tools {
     const struct conf *conf;
     struct tls_keys *tls;
     struct resolve *resolve;          /* shared by all workers; it locks itself */
+    struct admission *admission;      /* likewise */
     struct xml *xml;
     struct sm_core *cores[SM_ARENAS]; /* those dealt to this worker; the others are NULL */
     int arena_fds[SM_ARENAS];         /* their memory */

@@ -83,11 +83,8 @@ static void arrive(struct tools *tools, void *arg)
     client_arrive(c, tools);
     if (c->link)
         link_arrive(c->link, tools);
-    if (c->login < LOGIN_BOUND) {
-        uint64_t spent = tools_now() - c->began_ms, most = tools->conf->limits.unauthenticated_timeout_ms;
-
-        client_deadline(c, spent < most ? most - spent : 1);
-    }
+    if (c->login < LOGIN_BOUND)
+        client_login_deadline(c);
     tools->counters.moved++;
     relay_arrived(c);
 }
@@ -145,6 +142,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
         if (c->phase == CLIENT_OPEN)
             move(c);
     }
+    relay_relieve(&w->tools);
     bury(&w->tools);
     if (w->stopping && LIST_EMPTY(&w->tools.links))
         finished(w);
@@ -173,6 +171,7 @@ static int tools_begin(struct worker *w, unsigned index)
     t->index = index;
     t->conf = conf;
     t->resolve = w->setup->resolve;
+    t->admission = w->setup->admission;
     t->tls = tls_keys_hold(w->setup->tls);
     t->orders = &t->pair[0];
     t->armed_ms = UINT64_MAX;

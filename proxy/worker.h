@@ -9,12 +9,14 @@
 
 enum { WORKERS_MAX = SM_ARENAS }; /* more would have no arena */
 
+struct admission;
 struct listener_set;
 
 /* The arenas and limits of the whole process; owned by main, which outlives the workers. */
 struct worker_setup {
     const struct conf *conf;
     struct resolve *resolve;
+    struct admission *admission;
     struct tls_keys *tls;
     struct sm_core *cores[SM_ARENAS];
     int arena_fds[SM_ARENAS];

@@ -140,22 +140,38 @@ void arena_clear(struct arena *a)
 /* --- dealing out --- */
 
 /* Adds first and looks then: workers that ask at once may all be refused, never all be granted. */
-static bool budget_take(struct arena *a, size_t size)
+static bool budget_take(struct arena *a, size_t size, size_t instead)
 {
     size_t before = atomic_fetch_add_explicit(&a->budget->used, size, memory_order_relaxed);
+    size_t max = a->budget->max;
 
     a->used += size;
-    if (before <= a->budget->max && size <= a->budget->max - before)
+    before -= before < instead ? before : instead;
+    if (before <= max && size <= max - before)
         return true;
     budget_give(a, size);
     return false;
 }
 
+bool arena_affords(const struct arena *a, size_t len, size_t instead)
+{
+    size_t size = extent_size(len);
+    size_t used = atomic_load_explicit(&a->budget->used, memory_order_relaxed);
+
+    used -= used < instead ? used : instead;
+    return size && used <= a->budget->max && size <= a->budget->max - used;
+}
+
 uint64_t arena_take(struct arena *a, size_t len)
+{
+    return arena_take_instead(a, len, 0);
+}
+
+uint64_t arena_take_instead(struct arena *a, size_t len, size_t instead)
 {
     size_t size = extent_size(len);
 
-    if (!size || !budget_take(a, size))
+    if (!size || !budget_take(a, size, instead))
         return 0;
 
     uint64_t at = extents_take(&a->extents, size);
@@ -201,7 +217,7 @@ uint32_t arena_take_slot(struct arena *a, size_t slot_size)
 {
     uint64_t slot = extent_set_least(&a->vacant);
 
-    if (slot == EXTENT_NONE || !budget_take(a, slot_size))
+    if (slot == EXTENT_NONE || !budget_take(a, slot_size, 0))
         return UINT32_MAX;
     extent_set_drop(&a->vacant, slot);
     return (uint32_t)slot;

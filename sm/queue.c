@@ -92,16 +92,17 @@ static bool move(struct queue *h, size_t gap, size_t need)
     const struct sm_queue *q = h->q;
     size_t bytes = q->end - q->start;
     size_t live = bytes + q->tail + (size_t)q->count * ENTRY;
+    size_t now = q->extent ? q->size : 0;
     uint64_t extent = 0;
 
     if (need > UINT64_C(1) << EXTENT_MAX_ORDER)
         return false;
     to.size = (uint32_t)extent_size(live + live / 2 + need);
     if (to.size)
-        extent = arena_take(h->arena, to.size);
+        extent = arena_take_instead(h->arena, to.size, now);
     if (!extent) { /* memory is short: without room for growth, then */
         to.size = (uint32_t)extent_size(live + need);
-        if (!to.size || !(extent = arena_take(h->arena, to.size)))
+        if (!to.size || !(extent = arena_take_instead(h->arena, to.size, now)))
             return false;
     }
     to.extent = extent;
@@ -119,6 +120,14 @@ static bool move(struct queue *h, size_t gap, size_t need)
     }
     *h->q = to;
     return true;
+}
+
+bool queue_affords(const struct queue *h, size_t bytes)
+{
+    const struct sm_queue *q = h->q;
+    size_t live = q->end - q->start + q->tail + (size_t)q->count * ENTRY;
+
+    return arena_affords(h->arena, live + bytes, q->extent ? q->size : 0);
 }
 
 /* Room for so many bytes behind the tail, and one entry. */

@@ -65,6 +65,9 @@ void queue_clear(struct queue *h);
 void queue_settle(struct queue *h);
 void queue_committed(struct queue *h);
 
+/* True if there is memory for so many bytes more, entries included. */
+[[nodiscard]] bool queue_affords(const struct queue *h, size_t bytes);
+
 /* --- at the young end --- */
 
 /* Copies the stanza (s->late becomes a mark; answered is not looked at), before the tail if there

@@ -166,13 +166,15 @@ bool sm_finished_sending(const struct sm_session *s)
 
 /* --- levels --- */
 
+enum { WAKE_UP_MAX = 2 * SM_STAGING }; /* what one may bring: the bytes, and their entries */
+
 bool sm_reads_link(const struct sm_session *s)
 {
-    const struct sm_budget *budget = s->core->arena.budget;
-
-    if (!sm_attached(s))
-        return true; /* a detached session that is full ends, and one that ends reads to its end */
-    return !s->down_full && atomic_load_explicit(&budget->used, memory_order_relaxed) < budget->max;
+    if (s->record.state == SM_HELD)
+        return true; /* if it is full, it ends */
+    if (s->record.state == SM_ENDING)
+        return queue_affords(&s->down, WAKE_UP_MAX); /* otherwise its end makes room first */
+    return !sm_attached(s) || (!s->down_full && queue_affords(&s->down, WAKE_UP_MAX));
 }
 
 bool sm_reads_client(const struct sm_session *s)

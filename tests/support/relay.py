@@ -68,7 +68,7 @@ class Connection:
         for task in self.tasks:
             task.cancel()
         for end, wanted in ((self.client, client), (self.server, server)):
-            if wanted:
+            if wanted and end.fileno() >= 0:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 end.close()
 
