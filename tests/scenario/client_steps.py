@@ -6,14 +6,10 @@ import time
 import sasl
 from client import Client
 from expect import Expectation
-from failure import Failure, unasked
+from failure import Failure
+from namespaces import BIND, CLIENT, SASL, SM, STREAMS, TLS
 from standin import PASSWORD
-from stream import CLIENT, STREAMS, Element, Gone, Open
-
-SM = ("urn:xmpp:sm:2", "urn:xmpp:sm:3")
-SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
-TLS = "urn:ietf:params:xml:ns:xmpp-tls"
-BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+from stream import Element, Gone, Open
 
 
 class ClientSteps:
@@ -221,22 +217,6 @@ class ClientSteps:
         for _ in range(expectation.count):
             self.until(lambda: self.next(client, deadline), expectation, skipping)
 
-    def until(self, take, expectation, skipping):
-        while True:
-            try:
-                item = take()
-            except Silence:
-                raise Failure(f"waited in vain for {expectation.text}") from None
-            if unasked(item, expectation):
-                continue
-            try:
-                expectation.take(item, self.caught)
-                return
-            except Mismatch as mismatch:
-                if skipping and not isinstance(item, Gone):
-                    continue
-                raise Failure(f"{mismatch}\n    expected {expectation.text}\n    came {item}") from None
-
     def sees(self, name, finally_, text):
         self.see(self.client(name), text, bool(finally_))
 
@@ -288,8 +268,6 @@ class ClientSteps:
             return
         if not isinstance(item, Gone):
             raise Failure(f"not refused, but {item}")
-
-    # --- the server ---
 
 
 def user_of(name):

@@ -1,53 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Does what a conversation says, line by line; README.md explains the language.
 
-Each kind of line is a method, named in the table at the end. What was said on all sides is kept,
+Each kind of line is a method of one of its three parts, which end with a table of them. What was said on all sides is kept,
 and is what a failure shows.
 """
 
-import os
 import re
 import shlex
-import signal
 import time
 import traceback
 from xml.parsers.expat import ExpatError
 
+import client_steps
+import daemon_steps
 import sasl
-from client import Client, Silence
-from daemon import fields, objects
-from expect import Caught, Expectation, Mismatch
-from standin import PASSWORD, Standin
-from stream import CLIENT, STREAMS, Close, Element, Gone, Open, Stream, Text
+import server_steps
+from client import Silence
+from expect import Caught, Mismatch
+from failure import Failure, unasked
+from namespaces import SHORT
+from standin import Standin
+from stream import Gone
 
-SM = ("urn:xmpp:sm:2", "urn:xmpp:sm:3")
-SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
-TLS = "urn:ietf:params:xml:ns:xmpp-tls"
-BIND = "urn:ietf:params:xml:ns:xmpp-bind"
-# Names for what would be long: {sm} in a conversation is urn:xmpp:sm:3.
-SHORT = {
-    "{sm}": "urn:xmpp:sm:3",
-    "{stanzas}": "urn:ietf:params:xml:ns:xmpp-stanzas",
-    "{streams}": "urn:ietf:params:xml:ns:xmpp-streams",
-    "{sasl}": SASL,
-    "{tls}": TLS,
-    "{bind}": BIND,
-    "{csi}": "urn:xmpp:csi:0",
-    "{ping}": "urn:xmpp:ping",
-    "{delay}": "urn:xmpp:delay",
-    "{header}": f"version='1.0' xmlns='{CLIENT}' xmlns:stream='{STREAMS}'",
-}
 SHOWN = 2000  # characters of an item in the transcript
-
-
-class Failure(Exception):
-    pass
-
 
 FAILURES = (Failure, Mismatch, Silence, OSError, sasl.Refused, SyntaxError, ExpatError)
 
 
-class Run:
+class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.DaemonSteps):
     """One conversation, run once. server is the stand-in, or None where a real one serves."""
 
     def __init__(self, script, domain, real=False):
@@ -142,6 +122,21 @@ class Run:
 
     # --- clients ---
 
+    def until(self, take, expectation, skipping):
+        while True:
+            try:
+                item = take()
+            except Silence:
+                raise Failure(f"waited in vain for {expectation.text}") from None
+            if unasked(item, expectation):
+                continue
+            try:
+                expectation.take(item, self.caught)
+                return
+            except Mismatch as mismatch:
+                if skipping and not isinstance(item, Gone):
+                    continue
+                raise Failure(f"{mismatch}\n    expected {expectation.text}\n    came {item}") from None
 
 
 STEPS = client_steps.STEPS + server_steps.STEPS + daemon_steps.STEPS

@@ -16,11 +16,11 @@ import hashlib
 import re
 import time
 
-from stream import CLIENT, STREAMS, TAG, Close, Element, Gone, Node, Open, Text, parse
+from namespaces import CLIENT, STREAMS
+from stream import TAG, Close, Element, Gone, Open, Text, parse
 
 HOLE = re.compile(r"\{([^{}]*)\}")
 WRAP = f"<stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'>"
-ANY = f"{CLIENT} _"
 
 
 def is_recent(stamp):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """When a conversation did not go as written, and what may come without being written."""
 
+from namespaces import SM
 from stream import Close, Element, Text
-
-SM = ("urn:xmpp:sm:2", "urn:xmpp:sm:3")
 
 
 class Failure(Exception):

@@ -6,7 +6,8 @@ import time
 
 from expect import Expectation
 from failure import Failure
-from stream import CLIENT, STREAMS, Stream
+from namespaces import CLIENT, STREAMS
+from stream import Stream
 
 
 class ServerSteps:
@@ -128,8 +129,6 @@ class ServerSteps:
 
     def server_listens(self):
         self.server.start(self.server.port)
-
-    # --- the daemon ---
 
 
 LINK = r"(link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"

@@ -12,9 +12,6 @@ of the connection), and Text (bytes between elements; whitespace, if the peer is
 import re
 import xml.parsers.expat
 
-STREAMS = "http://etherx.jabber.org/streams"
-CLIENT = "jabber:client"
-
 TAG = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
 SPECIAL = ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>"), (b"<?", b"?>"), (b"<!", b">"))
 

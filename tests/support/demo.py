@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""The show of etc/demo: Alice is cut off while Bob writes to her, with Holdfast and without.
+
+Both ways run beside each other against one Prosody, with accounts of their own. What each side saw
+becomes a timeline; with Holdfast, all must be there, once and in order, and Bob must not see her go.
+"""
+
+import asyncio
+import os
+import sys
+import time
+
+import process
+import servers
+from holdfast import Holdfast
+from rawclient import RawClient, StreamEnded, local_name
+from relay import Relay
+from servers import PASSWORD
+
+SM = "urn:xmpp:sm:3"
+DOMAIN = "localhost"
+PATIENCE = 20.0  # seconds for a whole talk
+COLUMN = 56
+GUESTS = ("alice", "bob")  # left alone by the show, for the visitor's own clients
+
+
+class Phone(RawClient):
+    """A client with as much of XEP-0198 as it takes to resume."""
+
+    counted = None  # stanzas since <enabled/>; None: stream management is off
+    id = None
+
+    async def enable(self):
+        self.send(f"<enable xmlns='{SM}' resume='true'/>")
+        await self.until(lambda: self.id)
+
+    async def resume(self, user, before):
+        await self.connect()
+        await self.authenticate(user, PASSWORD)
+        self.send(f"<resume xmlns='{SM}' h='{before.counted}' previd='{before.id}'/>")
+        await self.expect("resumed")
+        self.id, self.counted, self.jid = before.id, before.counted, before.jid
+        self.reading = asyncio.create_task(self.read())
+
+    def answer(self, element):
+        name = local_name(element)
+        if name == "enabled":
+            self.id, self.counted = element.get("id"), 0
+        elif name == "r" and self.counted is not None:
+            self.send(f"<a xmlns='{SM}' h='{self.counted}'/>")
+        elif name in ("message", "presence", "iq") and self.counted is not None:
+            self.counted += 1
+        super().answer(element)
+
+
+# How the network fails. Each takes the talk, lets Bob write number 2, and leaves Alice without a network.
+
+
+async def reset(talk):
+    """the connection is reset"""
+    talk.relay.current().reset()
+    talk.bob_says()
+
+
+async def close(talk):
+    """the connection is closed, as by a box in between"""
+    talk.relay.current().finish()
+    talk.bob_says()
+
+
+async def inside(talk):
+    """the connection breaks in the middle of a stanza"""
+    broken = talk.relay.stop_after(60, "down")
+    talk.bob_says()
+    await broken.wait()
+    talk.relay.current().reset()
+
+
+async def silence(talk):
+    """the network goes silent, and nobody is told"""
+    talk.relay.current().freeze()
+    talk.bob_says()
+
+
+WAYS = (reset, close, inside, silence)
+
+
+class Talk:
+    """One way to be cut off, with Holdfast (a Holdfast) or without (None)."""
+
+    def __init__(self, number, cut, server, front):
+        self.cut, self.server, self.front = cut, server, front
+        self.alice_name, self.bob_name = names(number, front)
+        self.alice_jid = f"{self.alice_name}@{server.domain}"
+        self.begin = time.monotonic()
+        self.lines = []
+        self.said = 0
+        self.faults = []
+
+    def note(self, who, text):
+        self.lines.append(f"{time.monotonic() - self.begin:5.2f} s  {who:5}  {text}")
+
+    def phone(self):
+        tls, ca = ("starttls", self.front.ca) if self.front else (None, None)
+        return Phone(self.server.host, self.relay.port, self.server.domain, tls, ca)
+
+    def bob_says(self):
+        self.said += 1
+        self.note("Bob", f"writes message {self.said}")
+        self.bob.message(self.jid, f"message {self.said}")
+
+    def heard(self):
+        return [text for phone in self.phones for text in phone.messages(self.bob_jid)]
+
+    async def play(self):
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self.talk()
+        except (TimeoutError, StreamEnded, OSError) as error:
+            self.faults.append(f"it broke off: {error or 'nothing came any more'}")
+        for one in (*self.phones, self.bob):
+            one.abort()
+        await self.relay.close()
+        self.judge()
+
+    async def talk(self):
+        self.phones = []
+        self.relay = Relay(self.front.starttls_port if self.front else self.server.port)
+        await self.relay.start()
+        self.bob = RawClient(self.server.host, self.server.port, self.server.domain)
+        await self.bob.log_in(self.bob_name, PASSWORD, "desk")
+        self.bob_jid = f"{self.bob_name}@{self.server.domain}"
+        self.bob.send("<presence/>")
+        await self.log_in()
+        await self.bob.until(lambda: self.bob.presences(self.alice_jid))
+        self.seen = len(self.bob.presences(self.alice_jid))
+        self.bob_says()
+        await self.alice.until(lambda: self.heard())
+        self.note("Alice", "reads message 1")
+        self.note("", f"-- {self.cut.__doc__}")
+        await self.cut(self)
+        self.bob_says()
+        await self.bob.ask("<ping xmlns='urn:xmpp:ping'/>")  # the server has taken them
+        await self.come_back()
+        self.bob_says()
+        await self.alice.until(lambda: f"message {self.said}" in self.heard())
+        for text in self.heard()[1:]:
+            self.note("Alice", f"reads {text}")
+        self.alice.message(self.bob.jid, "here I am")
+        await self.bob.until(lambda: self.bob.messages(self.alice_jid))
+        self.note("Bob", "reads her answer")
+
+    async def log_in(self):
+        self.alice = self.phone()
+        self.phones.append(self.alice)
+        await self.alice.log_in(self.alice_name, PASSWORD, "phone")
+        self.jid = self.alice.jid
+        if self.front:
+            await self.alice.enable()
+        self.alice.send("<presence/>")
+        self.note("Alice", "logs in" + (", and has a session to resume" if self.front else ""))
+
+    async def come_back(self):
+        if not self.front:
+            await self.log_in()
+            return
+        before, self.alice = self.alice, self.phone()
+        await self.alice.resume(self.alice_name, before)
+        self.phones.append(self.alice)
+        self.note("Alice", "comes back: <resumed/>")
+
+    def judge(self):
+        want = [f"message {n + 1}" for n in range(self.said)]
+        heard = self.heard()
+        lost = [text for text in want if text not in heard]
+        seen = self.bob.presences(self.alice_jid)[self.seen :]
+        if lost:
+            self.faults.append(f"lost: {', '.join(lost)}")
+        elif heard != want:
+            self.faults.append(f"not once and in order: {', '.join(heard)}")
+        if "unavailable" in seen:
+            self.faults.append("Bob saw her go offline")
+        elif seen:
+            self.faults.append("Bob saw her log in anew")
+        for fault in self.faults or ["nothing lost, nothing twice; Bob noticed nothing"]:
+            self.lines.append(f"      =>  {fault}")
+
+
+def names(number, front):
+    side = "with" if front else "without"
+    return f"alice-{side}-{number}", f"bob-{side}-{number}"
+
+
+def beside(left, right):
+    """Two timelines as columns."""
+    rows = max(len(left), len(right))
+    columns = [lines + [""] * (rows - len(lines)) for lines in (left, right)]
+    return "\n".join(f"{a:{COLUMN}}{b}".rstrip() for a, b in zip(*columns))
+
+
+async def show(server, front):
+    """True if all went well with Holdfast."""
+    faults = []
+    for number, cut in enumerate(WAYS):
+        talks = [Talk(number, cut, server, one) for one in (front, None)]
+        await asyncio.gather(*(talk.play() for talk in talks))
+        print(f"\n--- {number + 1}. {cut.__doc__}\n")
+        print(beside(["WITH HOLDFAST", ""] + talks[0].lines, ["WITHOUT", ""] + talks[1].lines))
+        sys.stdout.flush()
+        faults += talks[0].faults
+    print(f"\nWith Holdfast: {'; '.join(faults) if faults else 'all went well.'}")
+    return not faults
+
+
+def serve(server, front):
+    print(
+        f"\nHoldfast goes on serving. Connect a client of your own, as {GUESTS[0]}@{DOMAIN} or"
+        f" {GUESTS[1]}@{DOMAIN},\nwith the password {PASSWORD}:\n\n"
+        f"    {front.host} port {front.starttls_port}    STARTTLS\n"
+        f"    {front.host} port {front.tls_port}    TLS from the first byte\n\n"
+        f"The certificate's authority is {front.ca};\n"
+        f"what Holdfast sees: {os.path.join(os.path.dirname(os.environ['HOLDFAST_BIN']), 'holdfastctl')}"
+        f" -s {os.path.join(front.runtime_dir, 'control.sock')} sessions\n"
+        f"its log: {front.log_file}\n\nCtrl-C ends it.",
+        flush=True,
+    )
+    try:
+        while front.is_alive():
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        print()
+
+
+def main():
+    once = sys.argv[1:] == ["--once"]
+    if sys.argv[1:] and not once:
+        print("usage: etc/demo [--once]", file=sys.stderr)
+        return 2
+    process.exit_on_sigterm()
+    pairs = [names(number, front) for number in range(len(WAYS)) for front in (True, False)]
+    pairs.append(GUESTS)
+    users = [user for pair in pairs for user in pair]
+    with servers.start("prosody", domain=DOMAIN, users=users, contacts=pairs) as server:
+        with Holdfast(server.port, DOMAIN, {"holdfast": {"log_level": "info"}}) as front:
+            fine = asyncio.run(show(server, front))
+            if not once:
+                serve(server, front)
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
