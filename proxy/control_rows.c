@@ -4,8 +4,11 @@
  */
 #include "proxy/control_rows.h"
 
+#include "proxy/farewell.h"
 #include "proxy/log.h"
+#include "proxy/orders.h"
 #include "proxy/relay.h"
+#include "proxy/resume.h"
 
 static const char *const states[] = {
     [SM_LIVE] = "attached", [SM_HELD] = "detached", [SM_RESUMING] = "resuming", [SM_ENDING] = "ending",
@@ -218,8 +221,8 @@ static json_t *end(struct tools *tools, const char *id)
 
     if (!s)
         return json_array();
-    relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
-    relay_settle(sm_session_user(s));
+    orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
+    orders_obey(sm_session_user(s));
     return deed_row(id, "ending");
 }
 

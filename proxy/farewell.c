@@ -3,11 +3,15 @@
  * How connections and sessions end. Whatever ends a connection goes through
  * farewell_client, whose table (ends.h) says what becomes of the session.
  */
+#include "proxy/farewell.h"
+
 #include <stdlib.h>
 
 #include "parser/stanza.h"
 #include "proxy/log.h"
+#include "proxy/negotiate.h"
 #include "proxy/net.h"
+#include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/text.h"
 
@@ -100,16 +104,16 @@ void farewell_client(struct client *c, enum end end, struct span text)
     }
     switch (end_session(end)) {
     case ENDS_DETACHES:
-        relay_event(l, (struct sm_event){.type = SM_CLIENT_GONE});
+        orders_tell(l, (struct sm_event){.type = SM_CLIENT_GONE});
         log_detached(l);
         break;
     case ENDS_CLOSES:
-        relay_event(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_ERROR});
+        orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_ERROR});
         break;
     case ENDS_NOTHING:
         break;
     }
-    relay_settle(l);
+    orders_obey(l);
 }
 
 void farewell_detach(struct client *c, enum end end)
@@ -139,7 +143,7 @@ void farewell_close(struct client *c)
 
     if (l && l->session) {
         c->closing = true;
-        relay_event(l, (struct sm_event){.type = SM_CLIENT_CLOSE, .count = delivered(c)});
+        orders_tell(l, (struct sm_event){.type = SM_CLIENT_CLOSE, .count = delivered(c)});
         return;
     }
     if (!l || c->login != LOGIN_BOUND) {
@@ -198,10 +202,10 @@ void farewell_server(struct link *l, struct span error, enum sm_end end)
     l->over = true;
     if (!text_keep(&l->error, error))
         l->tools->counters.ignored++;
-    relay_settle(l); /* what came before it is written before it */
+    orders_obey(l); /* what came before it is written before it */
     if (!l->session)
         return;
-    relay_event(l, (struct sm_event){.type = SM_LINK_CLOSED, .end = end});
+    orders_tell(l, (struct sm_event){.type = SM_LINK_CLOSED, .end = end});
 }
 
 /* The answer to a stanza that its client will not see: an error to its sender, through the link. */
@@ -217,7 +221,7 @@ static bool send_back(struct link *l, const struct sm_stanza *one)
     stanza_error(&k, &item, SPAN_NONE, "cancel", "service-unavailable");
     if (k.full)
         return false;
-    return relay_event(l, (struct sm_event){.type = SM_PASS, .stanza = {.xml = k.p, .len = k.len}});
+    return orders_tell(l, (struct sm_event){.type = SM_PASS, .stanza = {.xml = k.p, .len = k.len}});
 }
 
 /* What becomes of one stanza, by its kind and the policy. */
@@ -255,7 +259,7 @@ void farewell_return(struct link *l)
         /* What was answered makes room for further answers, where memory is short. */
         if ((counts[SM_RETURNED] + counts[SM_LOST]) % RETURNS_A_COMMIT == 0) {
             sm_commit(l->session);
-            relay_send(l);
+            orders_send(l);
         }
     }
     relay_sid(l->session, sid);

@@ -3,11 +3,17 @@
  * What the server says until the client is bound: headers, features, SASL, the
  * answer to bind. All of it is read, and written anew for the client.
  */
+#include "proxy/greet.h"
+
 #include "parser/features.h"
 #include "parser/jid.h"
+#include "proxy/farewell.h"
 #include "proxy/log.h"
+#include "proxy/negotiate.h"
 #include "proxy/relay.h"
+#include "proxy/resume.h"
 #include "proxy/text.h"
+#include "proxy/upward.h"
 
 /* The server is of no use: it cannot be reached, or says what no server says. */
 static void give_up(struct link *l, const char *why)
@@ -388,11 +394,11 @@ void greet_lost(struct link *l)
         farewell_client(c, END_CLOSED, SPAN_NONE);
     } else if (authenticated && c->login_data->probing) {
         resume_proved(c, SPAN_NONE);
-        relay_go_on(c);
+        upward_go_on(c);
     } else if (authenticated && c->login == LOGIN_RESTART) {
         if (c->busy)
             negotiate_without_server(c);
-        relay_go_on(c);
+        upward_go_on(c);
     } else if (authenticated && (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
         return;
     } else {

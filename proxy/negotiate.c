@@ -3,13 +3,19 @@
  * What a client says until it is bound: headers, TLS, SASL, bind, <enable/>. All of
  * it is read, judged, and written anew for the server; nothing is passed through.
  */
+#include "proxy/negotiate.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "parser/features.h"
 #include "parser/jid.h"
+#include "proxy/downward.h"
+#include "proxy/farewell.h"
+#include "proxy/greet.h"
 #include "proxy/log.h"
+#include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/text.h"
 
@@ -122,7 +128,7 @@ void negotiate_header(struct client *c, struct span raw)
         return;
     }
     c->busy = true;
-    if (c->login == LOGIN_SECURE && !link_new(c, &relay_link_handler))
+    if (c->login == LOGIN_SECURE && !link_new(c, &downward_handler))
         farewell_client(c, END_MEMORY, SPAN_NONE);
     else if (c->login == LOGIN_RESTART && c->link)
         greet_header(c->link);
@@ -307,8 +313,8 @@ void negotiate_bind_now(struct client *c)
         relay_sid(s, sid);
         log_at(LOG_INFO, "taken_over", f_str("sid", sid), f_u64("conn", c->id), f_str("by", "bind"));
         old->awaited = true;
-        relay_event(old, (struct sm_event){.type = SM_FINISH, .end = SM_END_REPLACED});
-        relay_settle(old);
+        orders_tell(old, (struct sm_event){.type = SM_FINISH, .end = SM_END_REPLACED});
+        orders_obey(old);
         return;
     }
     n->bind_waits = false;
@@ -390,8 +396,8 @@ static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text a
 
     if (!s)
         return;
-    relay_event(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_CROWDED});
-    relay_settle(sm_session_user(s));
+    orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_CROWDED});
+    orders_obey(sm_session_user(s));
     (void)tools;
 }
 
@@ -419,7 +425,7 @@ static int give_birth(struct client *c, const struct item *item, struct span acc
         return r;
     if ((birth.resumable && !sm_session_resumable(s)) || !hand_tail(l, s)) {
         sm_session_free(s, birth.now_ms);
-        take_back_orders(c->tools);
+        orders_take_back(c->tools);
         return -ENOMEM;
     }
     l->session = s;
@@ -452,6 +458,6 @@ void negotiate_enable(struct client *c, const struct item *item)
     relay_sid(l->session, sid);
     log_at(LOG_INFO, "session_start", f_str("sid", sid), f_u64("conn", c->id), f_u64("link", l->id),
            f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)));
-    relay_settle(l);
+    orders_obey(l);
     thin_out(c->tools, core, (struct sm_text){k.p, k.len});
 }

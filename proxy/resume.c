@@ -4,9 +4,14 @@
  * connection ended, and the client put on the link that stayed open. Unknown and
  * foreign ids get the same answer.
  */
+#include "proxy/resume.h"
+
 #include "parser/jid.h"
 #include "parser/stanza.h"
+#include "proxy/farewell.h"
 #include "proxy/log.h"
+#include "proxy/negotiate.h"
+#include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/serve.h"
 #include "proxy/text.h"
@@ -68,7 +73,7 @@ static void freeze(struct link *l)
     old->link = NULL;
     farewell_client(old, END_TAKEN_OVER, SPAN_NONE);
     l->tools->counters.taken_over++;
-    relay_event(l, (struct sm_event){.type = SM_CLIENT_GONE});
+    orders_tell(l, (struct sm_event){.type = SM_CLIENT_GONE});
 }
 
 static void put_back(struct client *c, struct sm_session *s)
@@ -93,7 +98,7 @@ static void put_back(struct client *c, struct sm_session *s)
     }
     if (!text_keep(&c->jid, (struct span){who.jid.p, who.jid.len})) {
         farewell_client(c, END_MEMORY, SPAN_NONE);
-        relay_settle(l);
+        orders_obey(l);
         return;
     }
     c->link = l;
@@ -103,8 +108,8 @@ static void put_back(struct client *c, struct sm_session *s)
     n->resume_waits = false;
     client_deadline(c, 0);
     c->tools->counters.resumptions++;
-    relay_event(l, (struct sm_event){.type = SM_RESUME, .h = n->resume_h});
-    relay_settle(l);
+    orders_tell(l, (struct sm_event){.type = SM_RESUME, .h = n->resume_h});
+    orders_obey(l);
 }
 
 static void attempt(struct client *c, struct sm_session *s)

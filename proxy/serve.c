@@ -6,6 +6,7 @@
 #include "proxy/serve.h"
 
 #include "parser/stanza.h"
+#include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "sm/wire.h"
 
@@ -26,7 +27,7 @@ struct sink serve_sink(struct tools *tools, size_t len)
 
 static void wrote(struct link *l, size_t raw)
 {
-    relay_event(l, (struct sm_event){.type = SM_CLIENT_WROTE, .count = raw});
+    orders_tell(l, (struct sm_event){.type = SM_CLIENT_WROTE, .count = raw});
 }
 
 /* One stanza that cannot go as it is: it waited, or the client's header is not the link's. */

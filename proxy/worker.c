@@ -11,9 +11,11 @@
 #include <stdlib.h>
 
 #include "proxy/client.h"
+#include "proxy/farewell.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/orders.h"
 #include "proxy/relay.h"
 
 struct mail {
@@ -142,7 +144,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
         if (c->phase == CLIENT_OPEN)
             move(c);
     }
-    relay_relieve(&w->tools);
+    orders_relieve(&w->tools);
     bury(&w->tools);
     if (w->stopping && LIST_EMPTY(&w->tools.links))
         finished(w);
@@ -150,14 +152,14 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
 
 static void on_sessions(struct ev_loop *, ev_timer *t, int)
 {
-    relay_deadlines(t->data);
+    orders_deadlines(t->data);
 }
 
 static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
 {
     struct worker *w = t->data;
 
-    relay_housekeeping(&w->tools);
+    orders_housekeeping(&w->tools);
     listeners_retry(&w->listeners);
 }
 
@@ -273,7 +275,7 @@ static void stop(struct tools *tools, void *arg)
     listeners_close(&w->listeners);
     while ((c = first_open(tools)))
         farewell_client(c, END_STOP, SPAN_NONE);
-    relay_finish_all(tools);
+    orders_finish_all(tools);
     ev_timer_init(&w->patience, on_patience_over, PATIENCE_S, 0.);
     w->patience.data = w;
     ev_timer_start(tools->loop, &w->patience);

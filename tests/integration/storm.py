@@ -103,13 +103,13 @@ class Pair:
             connection.reset()
         await asyncio.sleep(self.dice.choice((0, 0, 0.01, 0.05)))
 
-    async def come_back(self):
-        """Tries until a connection holds; some are cut before or while the session resumes."""
+    async def come_back(self, calm=False):
+        """Tries until a connection holds; if not calm, some are cut before or while it resumes."""
         self.step = "coming back"
         while True:
             self.attempts += 1
             trouble = None
-            if self.dice.random() < 0.4:
+            if not calm and self.dice.random() < 0.4:
                 trouble = asyncio.create_task(self.disturb(len(self.relay.connections)))
             self.speak()
             try:
@@ -123,7 +123,7 @@ class Pair:
                     trouble.cancel()
 
     async def disturb(self, known):
-        """Resets the next connection once some bytes have gone up or down."""
+        """Resets the next connection once some bytes have gone up or down; sometimes never."""
         while len(self.relay.connections) == known:
             await asyncio.sleep(0.001)
         way, count = self.dice.choice(("up", "down")), 1 + self.dice.randrange(6000)
@@ -132,7 +132,9 @@ class Pair:
         connection.reset()
 
     async def finish(self):
-        """A last word each way; all others are then there, too."""
+        """A last word each way, undisturbed; all others are then there, too."""
+        self.relay.current().reset()
+        await self.come_back(calm=True)
         self.step = "the last words"
         for said, letter, client, to in (
             (self.said_by_alice, "a", self.alice, self.bob.jid),

@@ -120,8 +120,6 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
             for key, value in given.items()
         }
 
-    # --- clients ---
-
     def until(self, take, expectation, skipping):
         while True:
             try:

@@ -20,7 +20,7 @@ from servers import PASSWORD
 SM = "urn:xmpp:sm:3"
 DOMAIN = "localhost"
 PATIENCE = 20.0  # seconds for a whole talk
-COLUMN = 56
+COLUMN = 64
 GUESTS = ("alice", "bob")  # left alone by the show, for the visitor's own clients
 
 
@@ -132,10 +132,10 @@ class Talk:
         self.bob_jid = f"{self.bob_name}@{self.server.domain}"
         self.bob.send("<presence/>")
         await self.log_in()
-        await self.bob.until(lambda: self.bob.presences(self.alice_jid))
-        self.seen = len(self.bob.presences(self.alice_jid))
+        await self.bob.until(lambda: "" in self.bob.presences(self.alice_jid))
         self.bob_says()
         await self.alice.until(lambda: self.heard())
+        self.seen = len(self.bob.presences(self.alice_jid))
         self.note("Alice", "reads message 1")
         self.note("", f"-- {self.cut.__doc__}")
         await self.cut(self)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the server: bytes become items. Those of a session are judged where they lie,
+ * and what is not whole yet waits in its tail.
+ */
+#include "proxy/downward.h"
+
+#include "proxy/farewell.h"
+#include "proxy/greet.h"
+#include "proxy/log.h"
+#include "proxy/orders.h"
+#include "proxy/relay.h"
+#include "proxy/upward.h"
+
+static void session_item(struct link *l, const struct item *item, struct span raw, bool in_tail)
+{
+    const struct element *error;
+    struct context gives = relay_link_gives(l);
+
+    switch (item->kind) {
+    case ITEM_MESSAGE:
+    case ITEM_PRESENCE:
+    case ITEM_IQ:
+        if (relay_take(l, item, raw, in_tail))
+            return;
+        break;
+    case ITEM_STREAM_ERROR:
+        if (xml_tree(l->tools->xml, &gives, raw, &error) == XML_FINE) {
+            struct sink k = relay_sink(l->tools);
+
+            element_write(&k, error, SPAN_LIT(NS_CLIENT));
+            farewell_server(l, sink_span(&k),
+                            element_child(error, NS_STREAM_ERRORS, "conflict") ? SM_END_CONFLICT : SM_END_SERVER);
+        }
+        break;
+    case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
+        relay_say(l, raw);
+        l->tools->orders->todo |= SM_DO_WRITE;
+        break;
+    default:
+        l->tools->counters.ignored++;
+        break;
+    }
+    if (in_tail && l->session)
+        sm_tail_drop(l->session);
+}
+
+/* What ends the link from the server's side, apart from its stream error. */
+static void link_over(struct link *l, const char *why)
+{
+    if (why)
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_str("why", why));
+    farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
+}
+
+/* A server's stanza may fill a queue by itself, but it may always be as long as a client's. */
+static size_t server_stanza_max(const struct link *l)
+{
+    const struct conf *conf = l->tools->conf;
+
+    return conf->sm.queue_bytes > conf->limits.stanza_bytes ? conf->sm.queue_bytes : conf->limits.stanza_bytes;
+}
+
+/* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail. */
+static void session_bytes(struct link *l, struct span fresh)
+{
+    struct sm_session *s = l->session;
+    struct context gives = relay_link_gives(l);
+
+    orders_tell(l, (struct sm_event){.type = SM_LINK_READ, .count = fresh.len});
+    while (fresh.len && !l->over && l->session) {
+        size_t used;
+        enum framed framed = framer_next(sm_scan(s), fresh, &used);
+        struct span raw = {fresh.p, used};
+        bool in_tail = framed == FRAMED_MORE || sm_tail(s).len;
+        struct item item;
+
+        fresh = (struct span){fresh.p + used, fresh.len - used};
+        if (framed == FRAMED_SPACE)
+            continue;
+        if (l->skips) { /* the rest of a stanza for which there was no room */
+            l->skips = framed == FRAMED_MORE;
+            continue;
+        }
+        if (in_tail && sm_tail(s).len + used > server_stanza_max(l)) {
+            link_over(l, "over-long stanza");
+            return;
+        }
+        if (in_tail && !sm_tail_add(s, (struct sm_text){raw.p, raw.len})) {
+            sm_tail_drop(s);
+            l->skips = framed == FRAMED_MORE;
+            orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
+            continue;
+        }
+        if (in_tail)
+            raw = (struct span){sm_tail(s).p, sm_tail(s).len};
+        if (framed == FRAMED_ELEMENT && xml_next(l->tools->xml, &gives, raw, &item) == XML_FINE)
+            session_item(l, &item, raw, in_tail);
+        else if (framed == FRAMED_CLOSE)
+            link_over(l, NULL);
+        else if (framed != FRAMED_MORE)
+            link_over(l, "not well-formed");
+        if (sm_orders_full(l->tools->orders))
+            sm_commit(s);
+    }
+}
+
+static void plain_item(struct link *l, enum inflow_found found, struct span raw)
+{
+    struct context gives = relay_link_gives(l);
+    struct item item;
+
+    if (!l->client || l->client->login < LOGIN_BOUND || found != INFLOW_ELEMENT) {
+        greet_item(l, found, raw);
+        return;
+    }
+    if (xml_next(l->tools->xml, &gives, raw, &item) != XML_FINE) {
+        greet_item(l, INFLOW_BAD, raw);
+        return;
+    }
+    switch (item.kind) {
+    case ITEM_MESSAGE:
+    case ITEM_PRESENCE:
+    case ITEM_IQ:
+        relay_take_plain(l, &item, raw);
+        break;
+    case ITEM_OTHER:
+        relay_take_plain(l, &item, raw);
+        break;
+    case ITEM_STREAM_ERROR:
+        greet_item(l, found, raw);
+        break;
+    default:
+        l->tools->counters.ignored++;
+        break;
+    }
+}
+
+static void link_bytes(struct link *l, struct span fresh)
+{
+    while (!l->session && l->phase == LINK_OPEN && !l->departs) {
+        struct span raw;
+        enum inflow_found found = inflow_next(&l->in, &fresh, &raw);
+
+        if (found == INFLOW_MORE)
+            break;
+        plain_item(l, found, raw);
+    }
+    if (l->session && l->phase == LINK_OPEN) {
+        if (fresh.len)
+            session_bytes(l, fresh);
+        orders_obey(l);
+        return;
+    }
+    if (l->phase != LINK_OPEN)
+        return;
+    if (!inflow_hold(&l->in, fresh))
+        greet_item(l, INFLOW_NO_MEMORY, SPAN_NONE);
+    if (l->client && l->client->phase == CLIENT_OPEN) {
+        struct client *c = l->client;
+
+        client_flush(c);
+        if (client_blocked(c))
+            link_read(l, false);
+        upward_go_on(c);
+    }
+}
+
+void downward_go_on(struct link *l)
+{
+    link_bytes(l, SPAN_NONE);
+}
+
+static void link_closed(struct link *l, int error)
+{
+    if (error)
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_err("why", error));
+    if (!l->session) {
+        greet_lost(l);
+        return;
+    }
+    if (!l->over)
+        orders_tell(l, (struct sm_event){.type = SM_LINK_CLOSED, .end = SM_END_LINK});
+    orders_obey(l);
+}
+
+static void link_drained(struct link *l)
+{
+    if (l->session) {
+        orders_send(l);
+        orders_obey(l);
+    } else if (l->client) {
+        upward_go_on(l->client);
+    }
+}
+
+static void link_failed(struct link *l)
+{
+    greet_lost(l);
+}
+
+const struct link_handler downward_handler = {greet_opened, link_failed, link_bytes, link_closed, link_drained};

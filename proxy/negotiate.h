@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a client says until it is bound, and <enable/>.
+ */
+#pragma once
+
+#include "parser/xml.h"
+#include "proxy/client.h"
+
+void negotiate_header(struct client *c, struct span raw);
+void negotiate_starttls(struct client *c, bool pipelined);
+void negotiate_sasl(struct client *c, const struct item *item, struct span raw);
+void negotiate_iq(struct client *c, const struct item *item, struct span raw); /* XEP-0078, XEP-0077 */
+void negotiate_bind(struct client *c, struct span raw);
+void negotiate_bind_now(struct client *c); /* nothing is in the way of it any more */
+void negotiate_enable(struct client *c, const struct item *item);
+void negotiate_bind_answer(struct client *c); /* c->jid is known: the client learns it */
+void negotiate_bound(struct client *c);
+void negotiate_own_header(struct client *c);
+void negotiate_without_server(struct client *c);
+
+/* The worker whose arena this account belongs to takes the client over; true if it has to move. */
+[[nodiscard]] bool negotiate_move(struct client *c, unsigned arena);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events and orders: the caller tells a session what happened, event by event, and
+ * when the batch is over has what follows from it obeyed. The worker holds the orders
+ * of one batch, so one session's are obeyed before another's are made.
+ */
+#pragma once
+
+#include "proxy/link.h"
+
+/* One event for the session of a link, into the worker's orders. */
+bool orders_tell(struct link *l, struct sm_event event);
+
+/* Commits and obeys. Called again from within, it does nothing: the outer call goes on. Afterwards the
+ * session may be gone (l->session NULL), and so may the client. */
+void orders_obey(struct link *l);
+
+/* Sends what is committed for the server, as much as its socket takes. */
+void orders_send(struct link *l);
+
+/* Orders that must not be obeyed: their session was not to be. */
+void orders_take_back(struct tools *tools);
+
+/* Sessions whose deadline has come. */
+void orders_deadlines(struct tools *tools);
+
+/* Ends detached sessions while memory is short; once a turn. */
+void orders_relieve(struct tools *tools);
+
+/* Once a second: memory that can be given back, links that waited for some. */
+void orders_housekeeping(struct tools *tools);
+
+/* Every session of this worker ends in order. */
+void orders_finish_all(struct tools *tools);

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the client: bytes become items, the login's table judges them, and they go
+ * where they belong. While something is awaited nothing more is taken; what came is
+ * kept.
+ */
+#include "proxy/upward.h"
+
+#include "proxy/farewell.h"
+#include "proxy/log.h"
+#include "proxy/negotiate.h"
+#include "proxy/orders.h"
+#include "proxy/relay.h"
+#include "proxy/resume.h"
+#include "proxy/serve.h"
+
+enum { HELD_MAX = 65536 }; /* bytes of a client that are kept while it has to wait */
+
+static void take_ack(struct client *c, const struct item *item)
+{
+    uint32_t h;
+
+    if (span_uint32(item->h, &h)) {
+        orders_tell(c->link, (struct sm_event){.type = SM_CLIENT_ACK, .h = h});
+        return;
+    }
+    c->tools->counters.ignored++;
+    log_at(LOG_INFO, "ack_malformed", f_u64("conn", c->id), f_span("h", item->h));
+}
+
+static void taken(struct client *c, enum login_says says, const struct item *item, struct span raw,
+                  bool pipelined)
+{
+    switch (says) {
+    case LOGIN_STARTTLS:
+        negotiate_starttls(c, pipelined);
+        break;
+    case LOGIN_SASL_AUTH:
+    case LOGIN_SASL_RESPONSE:
+    case LOGIN_SASL_ABORT:
+        negotiate_sasl(c, item, raw);
+        break;
+    case LOGIN_IQ_REGISTER:
+        if (c->login >= LOGIN_BOUND) {
+            relay_take_up(c, item, raw);
+            break;
+        }
+        negotiate_iq(c, item, raw);
+        break;
+    case LOGIN_IQ_AUTH:
+        negotiate_iq(c, item, raw);
+        break;
+    case LOGIN_IQ_BIND:
+        negotiate_bind(c, raw);
+        break;
+    case LOGIN_STANZA:
+        relay_take_up(c, item, raw);
+        break;
+    case LOGIN_ENABLE:
+        negotiate_enable(c, item);
+        break;
+    case LOGIN_RESUME:
+        resume_begin(c, item);
+        break;
+    case LOGIN_R:
+        orders_tell(c->link, (struct sm_event){.type = SM_CLIENT_ASK});
+        break;
+    case LOGIN_A:
+        take_ack(c, item);
+        break;
+    case LOGIN_CSI:
+        relay_take_csi(c, item, raw);
+        break;
+    case LOGIN_OTHER: /* what it means is between client and server */
+        if (c->link)
+            relay_pass(c->link, raw);
+        break;
+    case LOGIN_HEADER:
+    case LOGIN_SM_OTHER:
+    case LOGIN_SAYS:
+        break;
+    }
+}
+
+static void judged(struct client *c, const struct item *item, struct span raw, bool pipelined)
+{
+    enum login_says says = relay_says(item);
+
+    switch (login_judge(c->login, says)) {
+    case LOGIN_TAKE:
+        taken(c, says, item, raw, pipelined);
+        break;
+    case LOGIN_IGNORE:
+        c->tools->counters.ignored++;
+        break;
+    case LOGIN_FAILED:
+        relay_failed(c, item->flags & ITEM_SM2, "unexpected-request", false, 0);
+        break;
+    case LOGIN_TWICE:
+        farewell_client(c, END_ENABLE_TWICE, SPAN_NONE);
+        break;
+    case LOGIN_REFUSED:
+        relay_refuse(c, item, "cancel", "not-allowed");
+        break;
+    case LOGIN_ENCRYPTION:
+        client_puts(c, "<failure xmlns='" NS_SASL "'><encryption-required/></failure>");
+        client_flush(c);
+        break;
+    case LOGIN_BAD_FORMAT:
+        farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+        break;
+    case LOGIN_NOT_AUTHORIZED:
+        farewell_client(c, END_UNAUTHORIZED, SPAN_NONE);
+        break;
+    case LOGIN_POLICY_VIOLATION:
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        break;
+    case LOGIN_UNSUPPORTED_STANZA_TYPE:
+        farewell_client(c, END_TYPE, SPAN_NONE);
+        break;
+    }
+}
+
+/* An over-long stanza was skipped: it is answered and counted like any other. */
+static void skipped(struct client *c, struct span raw)
+{
+    char tag[INFLOW_TAG_MAX];
+    struct span start = inflow_start_tag(raw, tag);
+    struct context gives = relay_client_gives(c);
+    struct item item;
+
+    c->tools->counters.stanzas_skipped++;
+    if (c->login < LOGIN_BOUND || !start.p ||
+        xml_next(c->tools->xml, &gives, start, &item) != XML_FINE || relay_says(&item) != LOGIN_STANZA) {
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        return;
+    }
+    log_at(LOG_INFO, "stanza_skipped", f_u64("conn", c->id));
+    relay_refuse(c, &item, "modify", "policy-violation");
+}
+
+static void client_item(struct client *c, enum inflow_found found, struct span raw, bool pipelined)
+{
+    struct context gives = relay_client_gives(c);
+    enum xml_verdict verdict;
+    struct item item;
+
+    switch (found) {
+    case INFLOW_HEADER:
+        if (login_judge(c->login, LOGIN_HEADER) == LOGIN_TAKE)
+            negotiate_header(c, raw);
+        else
+            farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+        break;
+    case INFLOW_ELEMENT:
+        verdict = xml_next(c->tools->xml, &gives, raw, &item);
+        if (verdict == XML_FINE)
+            judged(c, &item, raw, pipelined);
+        else
+            farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
+        break;
+    case INFLOW_SKIPPED:
+        skipped(c, raw);
+        break;
+    case INFLOW_CLOSE:
+        farewell_close(c);
+        break;
+    case INFLOW_RESTRICTED:
+        farewell_client(c, END_RESTRICTED_XML, SPAN_NONE);
+        break;
+    case INFLOW_BAD:
+        farewell_client(c, END_NOT_WELL_FORMED, SPAN_NONE);
+        break;
+    case INFLOW_TOO_LONG:
+        farewell_client(c, END_POLICY, SPAN_NONE);
+        break;
+    case INFLOW_NO_MEMORY:
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+        break;
+    case INFLOW_MORE:
+        break;
+    }
+}
+
+/* True if nothing more is to be taken from the client for now. */
+static bool waits(const struct client *c)
+{
+    return c->busy || c->unread || c->closing || c->moves ||
+           (c->link && !c->link->session && buffer_len(&c->link->out) > HELD_MAX);
+}
+
+static void take_items(struct client *c, struct span fresh)
+{
+    struct tools *tools = c->tools;
+
+    c->taking = true;
+    while (c->phase == CLIENT_OPEN && !waits(c)) {
+        struct span raw;
+        enum inflow_found found = inflow_next(&c->in, &fresh, &raw);
+
+        if (found == INFLOW_MORE)
+            break;
+        client_item(c, found, raw, fresh.len || inflow_waits(&c->in));
+        if (c->phase == CLIENT_OPEN && c->link && c->link->session && sm_orders_full(tools->orders))
+            orders_obey(c->link);
+    }
+    c->taking = false;
+    if (c->phase == CLIENT_OPEN && !inflow_hold(&c->in, fresh))
+        farewell_client(c, END_MEMORY, SPAN_NONE);
+}
+
+/* The end of a batch from the client's side. */
+static void client_batch_done(struct client *c)
+{
+    struct link *l = c->link;
+
+    if (c->phase != CLIENT_OPEN)
+        return;
+    if (l && l->session && c->hands_over) {
+        c->hands_over = false;
+        resume_hand_over(c);
+    }
+    if (l && l->session)
+        orders_obey(l);
+    else if (l)
+        link_flush(l);
+    if (c->phase != CLIENT_OPEN)
+        return;
+    client_read(c, !waits(c) || buffer_len(&c->in.kept) < HELD_MAX);
+}
+
+static void client_bytes(struct client *c, struct span fresh)
+{
+    if (c->frozen)
+        return;
+    if (c->link && c->link->session)
+        orders_tell(c->link, (struct sm_event){.type = SM_CLIENT_BYTES});
+    take_items(c, fresh);
+    client_batch_done(c);
+}
+
+void upward_go_on(struct client *c)
+{
+    if (c->phase != CLIENT_OPEN || c->frozen || c->taking)
+        return;
+    c->goes_on = false;
+    take_items(c, SPAN_NONE);
+    client_batch_done(c);
+}
+
+static void client_ended(struct client *c, enum end end)
+{
+    farewell_client(c, end, SPAN_NONE);
+}
+
+static void client_drained(struct client *c)
+{
+    struct link *l = c->link;
+
+    if (l && l->session) {
+        serve_client(l);
+        orders_obey(l);
+    } else if (l) {
+        link_read(l, true);
+    }
+}
+
+static void client_late(struct client *c)
+{
+    if (c->closing)
+        farewell_client(c, END_CLOSED, SPAN_NONE);
+    else if (c->login != LOGIN_BOUND)
+        farewell_client(c, END_LOGIN_TIMEOUT, SPAN_NONE);
+    else
+        resume_hand_over(c);
+}
+
+const struct client_handler upward_handler = {client_bytes, client_ended, client_drained, client_late};
