@@ -6,9 +6,9 @@
  */
 #include "parser/features.h"
 
-#define NS_FEATURE_IQ_AUTH "http://jabber.org/features/iq-auth"
+#define NS_FEATURE_IQ_AUTH     "http://jabber.org/features/iq-auth"
 #define NS_FEATURE_IQ_REGISTER "http://jabber.org/features/iq-register"
-#define NS_CHANNEL_BINDINGS "urn:xmpp:sasl-cb:" /* XEP-0440 */
+#define NS_CHANNEL_BINDINGS    "urn:xmpp:sasl-cb:" /* XEP-0440 */
 
 /* What no client is shown after SASL; * stands for every version. */
 static const char *const withheld[] = {

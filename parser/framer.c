@@ -280,26 +280,44 @@ static enum framed read_over(struct framer *f, struct cursor *c)
 static enum framed read_on(struct framer *f, struct cursor *c)
 {
     switch ((enum state)f->state) {
-    case TEXT: return read_text(f, c);
+    case TEXT:
+        return read_text(f, c);
     case OPEN:
-    case FIRST: return read_open(f, c);
-    case TAG: return read_tag(f, c);
-    case SLASH: return read_slash(f, c);
-    case END: return read_end(f, c);
-    case BANG: return read_bang(f, c);
-    case BRACKET: return read_bracket(f, c);
-    case CDATA: return read_cdata(f, c);
-    case BETWEEN: return read_outside(f, c, OPEN);
-    case BEFORE: return read_outside(f, c, FIRST);
-    case MARKER: return read_marker(f, c);
-    case DECLARATION: return read_declaration(f, c);
-    case PROLOG: return read_prolog(f, c);
-    case NAME: return read_name(f, c);
+    case FIRST:
+        return read_open(f, c);
+    case TAG:
+        return read_tag(f, c);
+    case SLASH:
+        return read_slash(f, c);
+    case END:
+        return read_end(f, c);
+    case BANG:
+        return read_bang(f, c);
+    case BRACKET:
+        return read_bracket(f, c);
+    case CDATA:
+        return read_cdata(f, c);
+    case BETWEEN:
+        return read_outside(f, c, OPEN);
+    case BEFORE:
+        return read_outside(f, c, FIRST);
+    case MARKER:
+        return read_marker(f, c);
+    case DECLARATION:
+        return read_declaration(f, c);
+    case PROLOG:
+        return read_prolog(f, c);
+    case NAME:
+        return read_name(f, c);
     case CLOSING:
-    case CLOSING_SPACE: return read_closing(f, c);
-    case OVER: return read_over(f, c);
-    case RESTRICTED: return FRAMED_RESTRICTED;
-    case BAD: return FRAMED_BAD;
+    case CLOSING_SPACE:
+        return read_closing(f, c);
+    case OVER:
+        return read_over(f, c);
+    case RESTRICTED:
+        return FRAMED_RESTRICTED;
+    case BAD:
+        return FRAMED_BAD;
     }
     return FRAMED_BAD; /* a state that was damaged in storage */
 }

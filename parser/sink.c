@@ -27,8 +27,8 @@ void sink_puts(struct sink *k, const char *zero_terminated)
 
 /* What stands for a byte that cannot stand for itself; NULL for all others. */
 static const char *const references[256] = {
-    ['&'] = "&amp;",   ['<'] = "&lt;",    ['>'] = "&gt;",  ['\''] = "&apos;",
-    ['"'] = "&quot;",  ['\t'] = "&#9;",   ['\n'] = "&#10;", ['\r'] = "&#13;",
+    ['&'] = "&amp;",  ['<'] = "&lt;",  ['>'] = "&gt;",   ['\''] = "&apos;",
+    ['"'] = "&quot;", ['\t'] = "&#9;", ['\n'] = "&#10;", ['\r'] = "&#13;",
 };
 
 void sink_escape(struct sink *k, struct span s)

@@ -16,7 +16,7 @@ struct span {
     size_t len;
 };
 
-#define SPAN_NONE ((struct span){0})
+#define SPAN_NONE         ((struct span){0})
 #define SPAN_LIT(literal) ((struct span){(literal), sizeof(literal) - 1})
 
 static inline struct span span_of(const char *zero_terminated)

@@ -68,28 +68,30 @@ enum item_kind {
 };
 
 enum item_type { /* the attribute `type` of a stanza */
-    TYPE_NONE,
-    TYPE_NORMAL,
-    TYPE_CHAT,
-    TYPE_GROUPCHAT,
-    TYPE_HEADLINE,
-    TYPE_ERROR,
-    TYPE_GET,
-    TYPE_SET,
-    TYPE_RESULT,
-    TYPE_UNAVAILABLE,
-    TYPE_OTHER,
+                 TYPE_NONE,
+                 TYPE_NORMAL,
+                 TYPE_CHAT,
+                 TYPE_GROUPCHAT,
+                 TYPE_HEADLINE,
+                 TYPE_ERROR,
+                 TYPE_GET,
+                 TYPE_SET,
+                 TYPE_RESULT,
+                 TYPE_UNAVAILABLE,
+                 TYPE_OTHER,
 };
 
 enum item_payload { /* what an iq has in it, as far as it matters */
-    PAYLOAD_OTHER,
-    PAYLOAD_NONE,
-    PAYLOAD_PING, /* nothing but <ping xmlns='urn:xmpp:ping'/>: an only child, childless */
-    /* A child of one of these namespaces, wherever it stands among them, for servers differ in
-     * which child they take. If there are several, the last one named here counts. */
-    PAYLOAD_REGISTER, /* jabber:iq:register */
-    PAYLOAD_AUTH,     /* jabber:iq:auth */
-    PAYLOAD_BIND,     /* urn:ietf:params:xml:ns:xmpp-bind */
+                    PAYLOAD_OTHER,
+                    PAYLOAD_NONE,
+                    PAYLOAD_PING, /* nothing but <ping xmlns='urn:xmpp:ping'/>: an only child,
+                                     childless */
+                    /* A child of one of these namespaces, wherever it stands among them, for
+                     * servers differ in which child they take. If there are several, the last one
+                     * named here counts. */
+                    PAYLOAD_REGISTER, /* jabber:iq:register */
+                    PAYLOAD_AUTH,     /* jabber:iq:auth */
+                    PAYLOAD_BIND,     /* urn:ietf:params:xml:ns:xmpp-bind */
 };
 
 enum item_flag {
@@ -107,8 +109,8 @@ struct item {
     enum item_kind kind;
     enum item_type type;
     enum item_payload payload;
-    unsigned flags;           /* enum item_flag */
-    struct span id, from, to; /* of stanzas; decoded; absent if the attribute is */
+    unsigned flags;                     /* enum item_flag */
+    struct span id, from, to;           /* of stanzas; decoded; absent if the attribute is */
     struct span h, previd, resume, max; /* of SM elements; likewise */
     struct span needs;  /* with ITEM_BORROWS: declarations to write into the start tag */
     size_t name_end;    /* offset in the item of the byte behind the element's name */

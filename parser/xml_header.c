@@ -82,8 +82,11 @@ static void header_end(void *user, const char *)
 }
 
 static const struct xml_readers header_readers = {
-    .begin = header_begin, .start = header_start, .end = header_end,
-    .prefix = header_prefix, .declaration = header_declaration,
+    .begin = header_begin,
+    .start = header_start,
+    .end = header_end,
+    .prefix = header_prefix,
+    .declaration = header_declaration,
 };
 
 enum xml_verdict xml_header(struct xml *x, struct span in, const struct element **out,

@@ -9,54 +9,54 @@
 
 #include "parser/xml_priv.h"
 
-#define IN(ns, name) ns XML_SEPARATOR name
-#define XML_LANG IN("http://www.w3.org/XML/1998/namespace", "lang")
-#define NS_CSI "urn:xmpp:csi:0"
+#define IN(ns, name)   ns XML_SEPARATOR name
+#define XML_LANG       IN("http://www.w3.org/XML/1998/namespace", "lang")
+#define NS_CSI         "urn:xmpp:csi:0"
 #define NS_ANCIENT_ACK "http://www.xmpp.org/extensions/xep-0198.html#ns"
 
 static const struct {
     const char *name;
     enum item_kind kind;
 } kinds[] = {
-    { IN(NS_CLIENT, "message"),      ITEM_MESSAGE },
-    { IN(NS_CLIENT, "presence"),     ITEM_PRESENCE },
-    { IN(NS_CLIENT, "iq"),           ITEM_IQ },
-    { IN(NS_SM3, "r"),               ITEM_SM_R },
-    { IN(NS_SM3, "a"),               ITEM_SM_A },
-    { IN(NS_SM3, "enable"),          ITEM_SM_ENABLE },
-    { IN(NS_SM3, "resume"),          ITEM_SM_RESUME },
-    { IN(NS_SM2, "r"),               ITEM_SM_R },
-    { IN(NS_SM2, "a"),               ITEM_SM_A },
-    { IN(NS_SM2, "enable"),          ITEM_SM_ENABLE },
-    { IN(NS_SM2, "resume"),          ITEM_SM_RESUME },
-    { IN(NS_TLS, "starttls"),        ITEM_STARTTLS },
-    { IN(NS_TLS, "proceed"),         ITEM_PROCEED },
-    { IN(NS_TLS, "failure"),         ITEM_TLS_FAILURE },
-    { IN(NS_SASL, "auth"),           ITEM_AUTH },
-    { IN(NS_SASL, "challenge"),      ITEM_CHALLENGE },
-    { IN(NS_SASL, "response"),       ITEM_RESPONSE },
-    { IN(NS_SASL, "success"),        ITEM_SUCCESS },
-    { IN(NS_SASL, "failure"),        ITEM_FAILURE },
-    { IN(NS_SASL, "abort"),          ITEM_ABORT },
-    { IN(NS_STREAMS, "features"),    ITEM_FEATURES },
-    { IN(NS_STREAMS, "error"),       ITEM_STREAM_ERROR },
-    { IN(NS_CSI, "active"),          ITEM_CSI_ACTIVE },
-    { IN(NS_CSI, "inactive"),        ITEM_CSI_INACTIVE },
+    {IN(NS_CLIENT, "message"), ITEM_MESSAGE},
+    {IN(NS_CLIENT, "presence"), ITEM_PRESENCE},
+    {IN(NS_CLIENT, "iq"), ITEM_IQ},
+    {IN(NS_SM3, "r"), ITEM_SM_R},
+    {IN(NS_SM3, "a"), ITEM_SM_A},
+    {IN(NS_SM3, "enable"), ITEM_SM_ENABLE},
+    {IN(NS_SM3, "resume"), ITEM_SM_RESUME},
+    {IN(NS_SM2, "r"), ITEM_SM_R},
+    {IN(NS_SM2, "a"), ITEM_SM_A},
+    {IN(NS_SM2, "enable"), ITEM_SM_ENABLE},
+    {IN(NS_SM2, "resume"), ITEM_SM_RESUME},
+    {IN(NS_TLS, "starttls"), ITEM_STARTTLS},
+    {IN(NS_TLS, "proceed"), ITEM_PROCEED},
+    {IN(NS_TLS, "failure"), ITEM_TLS_FAILURE},
+    {IN(NS_SASL, "auth"), ITEM_AUTH},
+    {IN(NS_SASL, "challenge"), ITEM_CHALLENGE},
+    {IN(NS_SASL, "response"), ITEM_RESPONSE},
+    {IN(NS_SASL, "success"), ITEM_SUCCESS},
+    {IN(NS_SASL, "failure"), ITEM_FAILURE},
+    {IN(NS_SASL, "abort"), ITEM_ABORT},
+    {IN(NS_STREAMS, "features"), ITEM_FEATURES},
+    {IN(NS_STREAMS, "error"), ITEM_STREAM_ERROR},
+    {IN(NS_CSI, "active"), ITEM_CSI_ACTIVE},
+    {IN(NS_CSI, "inactive"), ITEM_CSI_INACTIVE},
 };
 
 static const struct {
     const char *name;
     enum item_type type;
 } types[] = {
-    { "chat",        TYPE_CHAT },
-    { "groupchat",   TYPE_GROUPCHAT },
-    { "get",         TYPE_GET },
-    { "set",         TYPE_SET },
-    { "result",      TYPE_RESULT },
-    { "error",       TYPE_ERROR },
-    { "unavailable", TYPE_UNAVAILABLE },
-    { "normal",      TYPE_NORMAL },
-    { "headline",    TYPE_HEADLINE },
+    {"chat", TYPE_CHAT},
+    {"groupchat", TYPE_GROUPCHAT},
+    {"get", TYPE_GET},
+    {"set", TYPE_SET},
+    {"result", TYPE_RESULT},
+    {"error", TYPE_ERROR},
+    {"unavailable", TYPE_UNAVAILABLE},
+    {"normal", TYPE_NORMAL},
+    {"headline", TYPE_HEADLINE},
 };
 
 /* Children that do not make a message worth keeping. A name, or a whole namespace. */
@@ -74,9 +74,9 @@ static const struct {
     const char *ns;
     enum item_payload payload;
 } payloads[] = {
-    { IN(NS_BIND, ""),              PAYLOAD_BIND },
-    { IN(NS_IQ_AUTH, ""),           PAYLOAD_AUTH },
-    { IN("jabber:iq:register", ""), PAYLOAD_REGISTER },
+    {IN(NS_BIND, ""), PAYLOAD_BIND},
+    {IN(NS_IQ_AUTH, ""), PAYLOAD_AUTH},
+    {IN("jabber:iq:register", ""), PAYLOAD_REGISTER},
 };
 
 static bool has_prefix(const char *s, const char *prefix)
@@ -138,8 +138,7 @@ static void take_stanza_attribute(struct xml *x, const char **attribute)
     struct item *item = &x->item;
 
     if (take_value(x, &item->id, "id", attribute) ||
-        take_value(x, &item->from, "from", attribute) ||
-        take_value(x, &item->to, "to", attribute))
+        take_value(x, &item->from, "from", attribute) || take_value(x, &item->to, "to", attribute))
         return;
     if (!strcmp(attribute[0], "type"))
         item->type = type_of(attribute[1]);
@@ -282,7 +281,10 @@ static void item_prefix(void *user, const char *prefix, const char *)
 }
 
 static const struct xml_readers item_readers = {
-    .begin = item_begin, .start = item_start, .end = item_end, .prefix = item_prefix,
+    .begin = item_begin,
+    .start = item_start,
+    .end = item_end,
+    .prefix = item_prefix,
 };
 
 static size_t find_name_end(struct span in)

@@ -46,8 +46,8 @@ struct xml_readers { /* what to do with an item */
 };
 
 struct xml {
-    XML_Parser expat; /* NULL: to be made. Between items it stands in our root */
-    size_t fed;       /* bytes that it was given */
+    XML_Parser expat;                  /* NULL: to be made. Between items it stands in our root */
+    size_t fed;                        /* bytes that it was given */
     const struct xml_readers *readers; /* that it calls; NULL: none yet */
 
     enum xml_verdict verdict; /* of the item that is being read */

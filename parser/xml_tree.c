@@ -124,7 +124,10 @@ static void tree_text(void *user, const char *s, int len)
 }
 
 static const struct xml_readers tree_readers = {
-    .begin = xml_tree_begin, .start = tree_start, .end = tree_end, .text = tree_text,
+    .begin = xml_tree_begin,
+    .start = tree_start,
+    .end = tree_end,
+    .text = tree_text,
 };
 
 enum xml_verdict xml_tree(struct xml *x, const struct context *above, struct span in,

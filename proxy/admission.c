@@ -165,7 +165,8 @@ static struct admission_place *find_place(struct admission *a, const struct addr
     struct chain *chain = &a->chains[hash(a->key, of) % ADMISSION_ADDRESSES];
     struct admission_place *p;
 
-    LIST_FOREACH(p, chain, chain) {
+    LIST_FOREACH(p, chain, chain)
+    {
         if (p->of.family != of->family || p->of.bits != of->bits)
             continue;
         if (!p->held)
@@ -180,11 +181,13 @@ static struct admission_place *find_place(struct admission *a, const struct addr
 }
 
 /* Takes a token; how long until there is one. */
-static uint64_t take_token(struct admission_place *p, const struct conf_limits *limits, uint64_t now_ms)
+static uint64_t take_token(struct admission_place *p, const struct conf_limits *limits,
+                           uint64_t now_ms)
 {
     uint64_t now_us = now_ms * 1000, start_us = p->full_us > now_us ? p->full_us : now_us;
     uint64_t full_us = start_us + SECOND_US / limits->connection_rate_per_ip;
-    uint64_t wait_ms = full_us > now_us + SECOND_US ? (full_us - now_us - SECOND_US + 999) / 1000 : 0;
+    uint64_t wait_ms =
+        full_us > now_us + SECOND_US ? (full_us - now_us - SECOND_US + 999) / 1000 : 0;
 
     /* Such a connection is closed before its turn: were its token taken, a flood would be paid for
      * by those who come long after it. */
@@ -194,7 +197,8 @@ static uint64_t take_token(struct admission_place *p, const struct conf_limits *
     return wait_ms;
 }
 
-struct admission_answer admission_enter(struct admission *a, const struct sockaddr *peer, uint64_t now_ms)
+struct admission_answer admission_enter(struct admission *a, const struct sockaddr *peer,
+                                        uint64_t now_ms)
 {
     struct admission_answer answer = {0};
     struct admission_place *p;

@@ -33,9 +33,10 @@ struct admission_answer {
 [[nodiscard]] int admission_new(struct admission **out, const struct conf_limits *limits);
 void admission_free(struct admission *a); /* places still taken are gone with it; NULL is allowed */
 
-/* A connection of `peer` asks for a place. What is no internet address is let in uncounted. Any thread. */
-[[nodiscard]] struct admission_answer admission_enter(struct admission *a, const struct sockaddr *peer,
-                                                      uint64_t now_ms);
+/* A connection of `peer` asks for a place. What is no internet address is let in uncounted. Any
+ * thread. */
+[[nodiscard]] struct admission_answer admission_enter(struct admission *a,
+                                                      const struct sockaddr *peer, uint64_t now_ms);
 
 /* The connection has authenticated or ended. NULL is allowed. Any thread. */
 void admission_leave(struct admission *a, struct admission_place *place);

@@ -24,7 +24,8 @@ static int open_one(struct arenas *a, unsigned i)
     if (ftruncate(a->fd[i], (off_t)a->size) < 0 ||
         fcntl(a->fd[i], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
         return -errno;
-    a->base[i] = mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd[i], 0);
+    a->base[i] =
+        mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd[i], 0);
     if (a->base[i] == MAP_FAILED)
         return -errno;
     (void)madvise(a->base[i], a->size, MADV_DONTDUMP);

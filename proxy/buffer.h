@@ -16,7 +16,8 @@ struct buffer {
 /* False, and nothing changed, if there is no memory. */
 [[nodiscard]] bool buffer_put(struct buffer *b, struct span s);
 
-/* Room for at least `len` bytes behind the end, to be filled and then claimed by buffer_filled; NULL: no memory. */
+/* Room for at least `len` bytes behind the end, to be filled and then claimed by buffer_filled;
+ * NULL: no memory. */
 [[nodiscard]] char *buffer_room(struct buffer *b, size_t len);
 void buffer_filled(struct buffer *b, size_t len);
 

@@ -82,7 +82,8 @@ void client_deadline(struct client *c, uint64_t ms)
 
 static uint64_t login_left(const struct client *c)
 {
-    uint64_t spent = tools_now() - c->began_ms, most = c->tools->conf->limits.unauthenticated_timeout_ms;
+    uint64_t spent = tools_now() - c->began_ms,
+             most = c->tools->conf->limits.unauthenticated_timeout_ms;
 
     return spent < most ? most - spent : 0;
 }
@@ -107,7 +108,8 @@ bool client_blocked(const struct client *c)
     return c->phase != CLIENT_OPEN || buffer_len(&c->out) > 0;
 }
 
-/* Where bytes for the socket go: behind those that wait, or to the worker's buffer, which is sent soon. */
+/* Where bytes for the socket go: behind those that wait, or to the worker's buffer, which is sent
+ * soon. */
 static struct buffer *outlet(struct client *c)
 {
     assert(!buffer_len(&c->tools->wire) || c->tools->wire_owner == c);
@@ -243,7 +245,8 @@ void client_give_place(struct client *c)
 
 /* --- reading --- */
 
-/* Reads what a load balancer says of the client. True when done and right; bytes behind it are kept. */
+/* Reads what a load balancer says of the client. True when done and right; bytes behind it are
+ * kept. */
 static bool take_proxy_header(struct client *c, struct span in)
 {
     struct sockaddr_storage source;
@@ -284,7 +287,8 @@ static void take_ciphertext(struct client *c, struct span cipher)
             client_flush(c);
         if (!was_ready && tls_ready(c->tls)) {
             c->tools->counters.handshakes++;
-            log_at(LOG_DEBUG, "tls_ready", f_u64("conn", c->id), f_str("version", tls_version(c->tls)));
+            log_at(LOG_DEBUG, "tls_ready", f_u64("conn", c->id),
+                   f_str("version", tls_version(c->tls)));
         }
         if (n > 0) {
             c->handler->bytes(c, (struct span){c->tools->plain, (size_t)n});
@@ -294,9 +298,12 @@ static void take_ciphertext(struct client *c, struct span cipher)
             if (n == TLS_FAILED) {
                 c->tools->counters.tls_failures++;
                 log_at(LOG_INFO, "tls_failed", f_u64("conn", c->id),
-                       f_addr("peer", (const struct sockaddr *)&c->peer), f_str("why", tls_failure(c->tls)));
+                       f_addr("peer", (const struct sockaddr *)&c->peer),
+                       f_str("why", tls_failure(c->tls)));
             }
-            c->handler->ended(c, n == TLS_CLOSED ? END_TLS_CLOSED : n == TLS_FAILED ? END_TLS : END_MEMORY);
+            c->handler->ended(c, n == TLS_CLOSED   ? END_TLS_CLOSED
+                                 : n == TLS_FAILED ? END_TLS
+                                                   : END_MEMORY);
             return;
         }
     }

@@ -33,19 +33,19 @@ struct client_handler {
 /* What is only needed until the client is bound or has resumed. */
 struct negotiation {
     struct sasl sasl;
-    struct span account;      /* bare JID as SASL showed it, prepared; absent if unseen. Owned */
-    struct span bind_id;      /* of the bind request that waits for its answer. Owned */
-    struct span resource;     /* that it asks for; absent: none. Owned */
-    struct span previd;       /* of the <resume/> being worked on. Owned */
+    struct span account;  /* bare JID as SASL showed it, prepared; absent if unseen. Owned */
+    struct span bind_id;  /* of the bind request that waits for its answer. Owned */
+    struct span resource; /* that it asks for; absent: none. Owned */
+    struct span previd;   /* of the <resume/> being worked on. Owned */
     uint32_t resume_h;
-    bool ns2;                 /* the <resume/> came in urn:xmpp:sm:2 */
-    bool resume_waits;        /* to be taken up on arrival at the right worker */
-    bool bind_waits;          /* likewise; or for the old session's link to be closed */
-    bool probing;             /* a throw-away bind is on its way */
-    bool exchanging;          /* the server's answer to <auth/>, <response/> or <abort/> is awaited */
-    uint8_t aborted;          /* failures still to come from the server that are not the client's */
-    bool iq_auth;             /* XEP-0078 is on its way; its id is bind_id */
-    bool thrown;              /* the fresh link was bound to a throw-away resource: `jid` */
+    bool ns2;          /* the <resume/> came in urn:xmpp:sm:2 */
+    bool resume_waits; /* to be taken up on arrival at the right worker */
+    bool bind_waits;   /* likewise; or for the old session's link to be closed */
+    bool probing;      /* a throw-away bind is on its way */
+    bool exchanging;   /* the server's answer to <auth/>, <response/> or <abort/> is awaited */
+    uint8_t aborted;   /* failures still to come from the server that are not the client's */
+    bool iq_auth;      /* XEP-0078 is on its way; its id is bind_id */
+    bool thrown;       /* the fresh link was bound to a throw-away resource: `jid` */
 };
 
 struct client {
@@ -54,21 +54,21 @@ struct client {
     struct tools *tools;
     const struct conf_listen *listen;
     const struct client_handler *handler;
-    const struct conf_host *host;  /* chosen by the first header behind TLS */
-    struct link *link;             /* fresh, or the session's; NULL before and after */
+    const struct conf_host *host;   /* chosen by the first header behind TLS */
+    struct link *link;              /* fresh, or the session's; NULL before and after */
     struct negotiation *login_data; /* NULL when done */
     struct tls *tls;
     struct inflow in;
-    struct buffer out;  /* ciphertext (or plaintext before TLS) that the socket did not take */
-    struct buffer say;  /* text that waits for the end of a half-written stanza */
-    struct span jid;    /* full JID, once bound. Owned */
-    struct span lang;   /* what the header given to this client gives to its stanzas. Owned */
+    struct buffer out; /* ciphertext (or plaintext before TLS) that the socket did not take */
+    struct buffer say; /* text that waits for the end of a half-written stanza */
+    struct span jid;   /* full JID, once bound. Owned */
+    struct span lang;  /* what the header given to this client gives to its stanzas. Owned */
     struct span prefixes;
     struct span said_lang; /* what the client's own header gives to its. Owned */
     struct span said_prefixes;
-    uint64_t id;        /* for the log: unique in the process */
+    uint64_t id; /* for the log: unique in the process */
     uint64_t began_ms;
-    uint64_t wire_out;  /* bytes given to the kernel */
+    uint64_t wire_out;             /* bytes given to the kernel */
     struct admission_place *place; /* among its address's connections that have not authenticated */
     struct sockaddr_storage peer;
     ev_io readable, writable;
@@ -78,27 +78,29 @@ struct client {
     enum login_state login;
     enum end why;
     bool expects_proxy;
-    bool delayed;       /* its address connects too fast: nothing is read yet */
-    bool header_given;  /* a stream header went to the client: a stream error may follow */
-    bool modern;        /* its header said version 1.0 */
-    bool busy;          /* the server's answer is awaited: nothing more is taken */
-    bool frozen;        /* taken over: nothing more is taken, ever */
-    bool asks;          /* an <r/> is to follow the stanzas */
-    bool closing;       /* it sent its closing tag, and the server's is awaited */
-    bool unread;        /* the session wants it not to be read: the server is too slow */
-    bool taking;        /* its items are being taken, further up on the stack */
-    bool goes_on;       /* something it waited for has come */
-    bool present;       /* it sent its first available presence */
-    bool hands_over;    /* messages that an ended session left may be handed over now */
-    bool moves;         /* to another worker, when this turn is over … */
-    unsigned moves_to;  /* … which is this one */
+    bool delayed;      /* its address connects too fast: nothing is read yet */
+    bool header_given; /* a stream header went to the client: a stream error may follow */
+    bool modern;       /* its header said version 1.0 */
+    bool busy;         /* the server's answer is awaited: nothing more is taken */
+    bool frozen;       /* taken over: nothing more is taken, ever */
+    bool asks;         /* an <r/> is to follow the stanzas */
+    bool closing;      /* it sent its closing tag, and the server's is awaited */
+    bool unread;       /* the session wants it not to be read: the server is too slow */
+    bool taking;       /* its items are being taken, further up on the stack */
+    bool goes_on;      /* something it waited for has come */
+    bool present;      /* it sent its first available presence */
+    bool hands_over;   /* messages that an ended session left may be handed over now */
+    bool moves;        /* to another worker, when this turn is over … */
+    unsigned moves_to; /* … which is this one */
 };
 
 /* Takes the socket, also on failure. NULL if there is no memory. */
 struct client *client_new(struct tools *tools, int fd, const struct conf_listen *listen,
-                          const struct sockaddr_storage *peer, const struct client_handler *handler);
+                          const struct sockaddr_storage *peer,
+                          const struct client_handler *handler);
 
-/* Sends in the transport's way; what the socket does not take now is kept. client_flush makes the system call. */
+/* Sends in the transport's way; what the socket does not take now is kept. client_flush makes the
+ * system call. */
 void client_write(struct client *c, struct span bytes);
 void client_puts(struct client *c, const char *text);
 void client_flush(struct client *c);
@@ -106,7 +108,8 @@ void client_flush(struct client *c);
 /* True if the socket takes no more for now. */
 [[nodiscard]] bool client_blocked(const struct client *c);
 
-/* Its address is known: logs it, and asks for a place. False: refused and closed, or to be read later. */
+/* Its address is known: logs it, and asks for a place. False: refused and closed, or to be read
+ * later. */
 bool client_admit(struct client *c);
 
 /* It has authenticated, or ends: it no longer counts against its address. */
@@ -118,8 +121,8 @@ void client_give_place(struct client *c);
 /* Starts or stops reading the socket. */
 void client_read(struct client *c, bool on);
 
-/* Everything was said: flushes, closes the sending side, and waits a little for the client's end, so
- * that what was said arrives. */
+/* Everything was said: flushes, closes the sending side, and waits a little for the client's end,
+ * so that what was said arrives. */
 void client_finish(struct client *c);
 
 /* Closes at once. The memory is freed at the end of the turn. */

@@ -31,8 +31,8 @@ struct request {
     size_t len;
     char line[REQUEST_MAX];
     char *arg;
-    atomic_uint left;             /* workers that have not answered yet */
-    json_t *rows[WORKERS_MAX];    /* what each of them found */
+    atomic_uint left;          /* workers that have not answered yet */
+    json_t *rows[WORKERS_MAX]; /* what each of them found */
 };
 
 STAILQ_HEAD(done, request);
@@ -47,7 +47,7 @@ struct control {
     pthread_mutex_t lock; /* of done */
     struct done done;
     struct requests open;
-    char path[sizeof ((struct sockaddr_un *)0)->sun_path];
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
     int fd;
 };
 
@@ -111,8 +111,7 @@ static void answer(struct request *q)
         return;
     }
     write_line(q->fd, ok);
-    json_array_foreach(all, i, row)
-        write_line(q->fd, row);
+    json_array_foreach(all, i, row) write_line(q->fd, row);
     json_decref(ok);
     json_decref(all);
     request_free(q);
@@ -213,7 +212,8 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int)
         close(fd);
         return;
     }
-    /* Answers are written without waiting for the loop; somebody who does not read them is dropped. */
+    /* Answers are written without waiting for the loop; somebody who does not read them is dropped.
+     */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
     q->ctl = ctl;
     q->fd = fd;
@@ -243,12 +243,14 @@ static int listen_at(struct control *ctl, const char *dir)
     if ((ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
         return -errno;
     mask = umask(0117); /* 0660 from the first moment */
-    r = bind(ctl->fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(ctl->fd, 16) < 0 ? -errno : 0;
+    r = bind(ctl->fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(ctl->fd, 16) < 0 ? -errno
+                                                                                            : 0;
     umask(mask);
     return r;
 }
 
-int control_new(struct control **out, struct ev_loop *loop, struct worker_setup *setup, const struct arenas *arenas)
+int control_new(struct control **out, struct ev_loop *loop, struct worker_setup *setup,
+                const struct arenas *arenas)
 {
     struct control *ctl = calloc(1, sizeof *ctl);
     int r;

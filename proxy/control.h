@@ -12,7 +12,8 @@
 
 struct control;
 
-/* Listens at runtime_dir/control.sock, 0660. 0 or -errno; a socket left by a dead process is replaced. */
-[[nodiscard]] int control_new(struct control **out, struct ev_loop *loop, struct worker_setup *setup,
-                              const struct arenas *arenas);
+/* Listens at runtime_dir/control.sock, 0660. 0 or -errno; a socket left by a dead process is
+ * replaced. */
+[[nodiscard]] int control_new(struct control **out, struct ev_loop *loop,
+                              struct worker_setup *setup, const struct arenas *arenas);
 void control_free(struct control *ctl); /* after the workers were joined; NULL is allowed */

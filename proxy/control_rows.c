@@ -11,8 +11,9 @@
 #include "proxy/resume.h"
 
 static const char *const states[] = {
-    [SM_LIVE] = "attached", [SM_HELD] = "detached", [SM_RESUMING] = "resuming", [SM_ENDING] = "ending",
-    [SM_CLOSING] = "closing", [SM_LEFT] = "left", [SM_OVER] = "over",
+    [SM_LIVE] = "attached", [SM_HELD] = "detached",   [SM_RESUMING] = "resuming",
+    [SM_ENDING] = "ending", [SM_CLOSING] = "closing", [SM_LEFT] = "left",
+    [SM_OVER] = "over",
 };
 
 static const char *const logins[LOGIN_STATES] = {
@@ -32,9 +33,9 @@ static json_t *status_rows(struct tools *tools, const char *)
     struct link *l;
 
     LIST_FOREACH(c, &tools->clients, entry)
-        connections++;
+    connections++;
     LIST_FOREACH(l, &tools->links, entry)
-        links++;
+    links++;
     json_object_set_new(row, "connections", json_integer((json_int_t)connections));
     json_object_set_new(row, "links", json_integer((json_int_t)links));
 #define X(name) json_object_set_new(row, #name, json_integer((json_int_t)tools->counters.name));
@@ -97,7 +98,8 @@ static json_t *core_rows(struct tools *tools, const char *id)
     return rows;
 }
 
-static json_t *status_whole(const json_t *rows, const struct conf *conf, const struct arenas *arenas)
+static json_t *status_whole(const json_t *rows, const struct conf *conf,
+                            const struct arenas *arenas)
 {
     json_t *sum = json_object(), *row, *value;
     const char *name;
@@ -105,9 +107,8 @@ static json_t *status_whole(const json_t *rows, const struct conf *conf, const s
 
     json_object_set_new(sum, "version", json_string(HOLDFAST_VERSION));
     json_object_set_new(sum, "workers", json_integer((json_int_t)json_array_size(rows)));
-    json_array_foreach(rows, i, row)
-        json_object_foreach(row, name, value)
-            add(sum, name, (uint64_t)json_integer_value(value));
+    json_array_foreach(rows, i, row) json_object_foreach(row, name, value)
+        add(sum, name, (uint64_t)json_integer_value(value));
     add(sum, "memory", atomic_load(&arenas->budget.used));
     add(sum, "memory_limit", arenas->budget.max);
     add(sum, "queue_stanzas_limit", conf->sm.queue_stanzas);
@@ -135,13 +136,15 @@ static json_t *session_row(struct sm_session *s)
     json_t *row;
 
     relay_sid(s, sid);
-    row = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I}", "id", sid, "jid", text(sm_session_identity(s).jid),
-                    "state", states[view.state], "since_s", (json_int_t)((now - view.since_ms) / 1000), "held",
-                    (json_int_t)view.held, "bytes", (json_int_t)view.held_bytes, "connection",
+    row = json_pack("{s:s, s:o, s:s, s:I, s:I, s:I, s:I}", "id", sid, "jid",
+                    text(sm_session_identity(s).jid), "state", states[view.state], "since_s",
+                    (json_int_t)((now - view.since_ms) / 1000), "held", (json_int_t)view.held,
+                    "bytes", (json_int_t)view.held_bytes, "connection",
                     (json_int_t)(l->client ? l->client->id : 0));
     if (view.state == SM_HELD)
-        json_object_set_new(row, "expires_s",
-                            json_integer(view.expires_ms > now ? (json_int_t)((view.expires_ms - now) / 1000) : 0));
+        json_object_set_new(
+            row, "expires_s",
+            json_integer(view.expires_ms > now ? (json_int_t)((view.expires_ms - now) / 1000) : 0));
     return row;
 }
 
@@ -192,7 +195,8 @@ static json_t *one_session(struct tools *tools, const char *id)
     json_object_set_new(row, "said", json_integer(view.said));
     json_object_set_new(row, "unconfirmed_bytes", json_integer((json_int_t)view.up_bytes));
     json_object_set_new(row, "max_ms", json_integer((json_int_t)view.max_ms));
-    json_object_set_new(row, "link", json_integer((json_int_t)((struct link *)sm_session_user(s))->id));
+    json_object_set_new(row, "link",
+                        json_integer((json_int_t)((struct link *)sm_session_user(s))->id));
     return json_pack("[o]", row);
 }
 
@@ -233,7 +237,8 @@ static json_t *connection_rows(struct tools *tools, const char *)
     json_t *rows = json_array();
     struct client *c;
 
-    LIST_FOREACH(c, &tools->clients, entry) {
+    LIST_FOREACH(c, &tools->clients, entry)
+    {
         bool has = c->link && c->link->session;
         char peer[80], sid[RELAY_SID] = "";
         json_t *row;
@@ -241,10 +246,12 @@ static json_t *connection_rows(struct tools *tools, const char *)
         if (has)
             relay_sid(c->link->session, sid);
         log_address(peer, (const struct sockaddr *)&c->peer);
-        row = json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:I, s:I}", "id", (json_int_t)c->id, "peer", peer, "listen",
-                        c->listen->name, "state", c->phase == CLIENT_OPEN ? logins[c->login] : "closing", "jid",
-                        text((struct sm_text){c->jid.p ? c->jid.p : "", c->jid.len}), "session", sid, "worker",
-                        (json_int_t)tools->index, "age_s", (json_int_t)((tools_now() - c->began_ms) / 1000));
+        row = json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:I, s:I}", "id", (json_int_t)c->id, "peer",
+                        peer, "listen", c->listen->name, "state",
+                        c->phase == CLIENT_OPEN ? logins[c->login] : "closing", "jid",
+                        text((struct sm_text){c->jid.p ? c->jid.p : "", c->jid.len}), "session",
+                        sid, "worker", (json_int_t)tools->index, "age_s",
+                        (json_int_t)((tools_now() - c->began_ms) / 1000));
         json_array_append_new(rows, row);
     }
     return rows;

@@ -30,7 +30,8 @@ static void session_item(struct link *l, const struct item *item, struct span ra
 
             element_write(&k, error, SPAN_LIT(NS_CLIENT));
             farewell_server(l, sink_span(&k),
-                            element_child(error, NS_STREAM_ERRORS, "conflict") ? SM_END_CONFLICT : SM_END_SERVER);
+                            element_child(error, NS_STREAM_ERRORS, "conflict") ? SM_END_CONFLICT
+                                                                               : SM_END_SERVER);
         }
         break;
     case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
@@ -49,7 +50,8 @@ static void session_item(struct link *l, const struct item *item, struct span ra
 static void link_over(struct link *l, const char *why)
 {
     if (why)
-        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_str("why", why));
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
+               f_str("why", why));
     farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
 }
 
@@ -58,7 +60,8 @@ static size_t server_stanza_max(const struct link *l)
 {
     const struct conf *conf = l->tools->conf;
 
-    return conf->sm.queue_bytes > conf->limits.stanza_bytes ? conf->sm.queue_bytes : conf->limits.stanza_bytes;
+    return conf->sm.queue_bytes > conf->limits.stanza_bytes ? conf->sm.queue_bytes
+                                                            : conf->limits.stanza_bytes;
 }
 
 /* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail. */
@@ -174,7 +177,8 @@ void downward_go_on(struct link *l)
 static void link_closed(struct link *l, int error)
 {
     if (error)
-        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_err("why", error));
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
+               f_err("why", error));
     if (!l->session) {
         greet_lost(l);
         return;
@@ -199,4 +203,5 @@ static void link_failed(struct link *l)
     greet_lost(l);
 }
 
-const struct link_handler downward_handler = {greet_opened, link_failed, link_bytes, link_closed, link_drained};
+const struct link_handler downward_handler = {greet_opened, link_failed, link_bytes, link_closed,
+                                              link_drained};

@@ -54,7 +54,7 @@ enum end {
 #define X(name, word, error, session) name,
     ENDS(X)
 #undef X
-    END_COUNT,
+        END_COUNT,
 };
 
 const char *end_word(enum end end);

@@ -64,8 +64,10 @@ static void end_connection(struct client *c, enum end end, struct span text)
 
     c->tools->counters.closed++;
     c->tools->counters.ends[end]++;
-    log_at(end == END_CROWD ? LOG_DEBUG : LOG_INFO, "closed", f_u64("conn", c->id), f_str("end", end_word(end)), f_span("jid", c->jid),
-           f_addr("peer", (const struct sockaddr *)&c->peer), f_ms("lasted", tools_now() - c->began_ms));
+    log_at(end == END_CROWD ? LOG_DEBUG : LOG_INFO, "closed", f_u64("conn", c->id),
+           f_str("end", end_word(end)), f_span("jid", c->jid),
+           f_addr("peer", (const struct sockaddr *)&c->peer),
+           f_ms("lasted", tools_now() - c->began_ms));
     if (speaks)
         say_goodbye(c, end, text);
     c->link = NULL;
@@ -84,8 +86,8 @@ static void log_detached(struct link *l)
         return;
     relay_sid(l->session, sid);
     log_at(LOG_INFO, "detached", f_str("sid", sid), f_u64("link", l->id), f_u32("sent", view.sent),
-           f_u32("acked", view.acked), f_u32("taken", view.taken), f_u32("confirmed", view.confirmed),
-           f_u32("held", view.held));
+           f_u32("acked", view.acked), f_u32("taken", view.taken),
+           f_u32("confirmed", view.confirmed), f_u32("held", view.held));
 }
 
 void farewell_client(struct client *c, enum end end, struct span text)
@@ -125,14 +127,16 @@ void farewell_detach(struct client *c, enum end end)
     log_detached(l);
 }
 
-/* What was written and is acknowledged by the client's TCP has reached it, whether or not it said so. */
+/* What was written and is acknowledged by the client's TCP has reached it, whether or not it said
+ * so. */
 static uint32_t delivered(const struct client *c)
 {
     struct sm_view view = sm_session_view(c->link->session);
     struct sm_stanza one = {0};
     struct sm_text run;
 
-    if (client_blocked(c) || sm_unwritten(c->link->session, &run, &one) || net_unacknowledged(c->fd) != 0)
+    if (client_blocked(c) || sm_unwritten(c->link->session, &run, &one) ||
+        net_unacknowledged(c->fd) != 0)
         return 0;
     return view.held;
 }
@@ -282,7 +286,8 @@ void farewell_unconfirmed(struct link *l)
         struct item item;
 
         lost++;
-        if (!one.len || xml_next(l->tools->xml, &gives, (struct span){one.xml, one.len}, &item) != XML_FINE ||
+        if (!one.len ||
+            xml_next(l->tools->xml, &gives, (struct span){one.xml, one.len}, &item) != XML_FINE ||
             item.type == TYPE_ERROR || item.type == TYPE_RESULT || !c || !sm_between(l->session))
             continue;
         stanza_error(&k, &item, SPAN_NONE, "wait", "remote-server-timeout");
@@ -293,8 +298,8 @@ void farewell_unconfirmed(struct link *l)
     if (c)
         client_flush(c);
     relay_sid(l->session, sid);
-    log_at(LOG_WARN, "lost", f_str("sid", sid), f_u64("link", l->id), f_u32("given_back", given_back),
-           f_u32("lost", lost));
+    log_at(LOG_WARN, "lost", f_str("sid", sid), f_u64("link", l->id),
+           f_u32("given_back", given_back), f_u32("lost", lost));
 }
 
 /* A new login waited for this link's end before it binds the same resource. */
@@ -318,9 +323,9 @@ void farewell_over(struct link *l)
     char sid[RELAY_SID];
 
     relay_sid(l->session, sid);
-    log_at(LOG_INFO, "session_end", f_str("sid", sid), f_u64("link", l->id), f_str("end", sm_end_word(end)),
-           f_u32("sent", view.sent), f_u32("acked", view.acked), f_u32("taken", view.taken),
-           f_u32("confirmed", view.confirmed));
+    log_at(LOG_INFO, "session_end", f_str("sid", sid), f_u64("link", l->id),
+           f_str("end", sm_end_word(end)), f_u32("sent", view.sent), f_u32("acked", view.acked),
+           f_u32("taken", view.taken), f_u32("confirmed", view.confirmed));
     sm_session_free(l->session, tools_now());
     l->session = NULL;
     link_leave(l, l->over && (end == SM_END_SERVER || end == SM_END_CONFLICT));
@@ -331,11 +336,21 @@ void farewell_over(struct link *l)
 const char *sm_end_word(enum sm_end end)
 {
     static const char *const words[SM_END_COUNT] = {
-        [SM_END_NONE] = "none",         [SM_END_CLIENT] = "client-closed", [SM_END_EXPIRED] = "expired",
-        [SM_END_GONE] = "not-resumable", [SM_END_SERVER] = "server",       [SM_END_LINK] = "link-lost",
-        [SM_END_PROBE] = "server-silent", [SM_END_REPLACED] = "replaced",  [SM_END_CONFLICT] = "conflict",
-        [SM_END_ERROR] = "stream-error", [SM_END_ACK] = "ack-too-high",    [SM_END_QUEUE] = "queue-full",
-        [SM_END_MEMORY] = "memory",     [SM_END_CROWDED] = "too-many",     [SM_END_ORDERED] = "by-administrator",
+        [SM_END_NONE] = "none",
+        [SM_END_CLIENT] = "client-closed",
+        [SM_END_EXPIRED] = "expired",
+        [SM_END_GONE] = "not-resumable",
+        [SM_END_SERVER] = "server",
+        [SM_END_LINK] = "link-lost",
+        [SM_END_PROBE] = "server-silent",
+        [SM_END_REPLACED] = "replaced",
+        [SM_END_CONFLICT] = "conflict",
+        [SM_END_ERROR] = "stream-error",
+        [SM_END_ACK] = "ack-too-high",
+        [SM_END_QUEUE] = "queue-full",
+        [SM_END_MEMORY] = "memory",
+        [SM_END_CROWDED] = "too-many",
+        [SM_END_ORDERED] = "by-administrator",
     };
 
     return words[end];

@@ -22,5 +22,6 @@ void farewell_unconfirmed(struct link *l);
 void farewell_over(struct link *l);
 /* An <r/> went unanswered: the session is detached already. */
 void farewell_detach(struct client *c, enum end end);
-/* The server ended an established link: its stream error or closing tag, or something that is no XML. */
+/* The server ended an established link: its stream error or closing tag, or something that is no
+ * XML. */
 void farewell_server(struct link *l, struct span error, enum sm_end end);

@@ -18,7 +18,8 @@
 /* The server is of no use: it cannot be reached, or says what no server says. */
 static void give_up(struct link *l, const char *why)
 {
-    log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain), f_str("why", why));
+    log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
+           f_str("why", why));
     greet_lost(l);
 }
 
@@ -30,7 +31,8 @@ void greet_header(struct link *l)
 
     l->stage = LINK_HEADER;
     inflow_restart(&l->in);
-    if (!text_keep(&l->gave_lang, c->said_lang) || !text_keep(&l->gave_prefixes, c->said_prefixes)) {
+    if (!text_keep(&l->gave_lang, c->said_lang) ||
+        !text_keep(&l->gave_prefixes, c->said_prefixes)) {
         give_up(l, "no memory");
         return;
     }
@@ -47,7 +49,8 @@ void greet_opened(struct link *l)
     greet_header(l);
 }
 
-/* The server's header, as Holdfast writes it: with the server's stream id, on which digests depend. */
+/* The server's header, as Holdfast writes it: with the server's stream id, on which digests depend.
+ */
 static void give_header(struct client *c, struct sink *k)
 {
     struct link *l = c->link;
@@ -81,7 +84,8 @@ static void take_header(struct link *l, struct span raw)
         return;
     }
     l->modern = header.modern;
-    if (l->modern && (c->modern || (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured))) {
+    if (l->modern &&
+        (c->modern || (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured))) {
         l->stage = LINK_FEATURES;
         return;
     }
@@ -200,7 +204,8 @@ static void take_sasl(struct link *l, enum item_kind kind, const struct element 
     } else {
         c->login = LOGIN_AUTH;
         c->tools->counters.login_failures++;
-        log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("mechanism", n->sasl.mechanism),
+        log_at(LOG_INFO, "login_failed", f_u64("conn", c->id),
+               f_str("mechanism", n->sasl.mechanism),
                f_span("why", e->child ? e->child->name : SPAN_NONE));
     }
     may_speak(c);
@@ -244,7 +249,8 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
     client_give_place(c);
     c->in.item_max = c->tools->conf->limits.stanza_bytes;
     c->tools->counters.logins++;
-    log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("jid", c->jid), f_str("mechanism", "XEP-0078"));
+    log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("jid", c->jid),
+           f_str("mechanism", "XEP-0078"));
     negotiate_bound(c);
 }
 
@@ -399,7 +405,8 @@ void greet_lost(struct link *l)
         if (c->busy)
             negotiate_without_server(c);
         upward_go_on(c);
-    } else if (authenticated && (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
+    } else if (authenticated &&
+               (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
         return;
     } else {
         farewell_client(c, c->login == LOGIN_BOUND ? end : END_NO_UPSTREAM, SPAN_NONE);

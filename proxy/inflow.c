@@ -115,7 +115,9 @@ static enum inflow_found go_on(struct inflow *f, struct span *fresh, struct span
             f->given = f->scanned;
             return INFLOW_SKIPPED;
         }
-        return found == INFLOW_MORE ? outgrown(f) : found == INFLOW_HEADER ? INFLOW_TOO_LONG : found;
+        return found == INFLOW_MORE     ? outgrown(f)
+               : found == INFLOW_HEADER ? INFLOW_TOO_LONG
+                                        : found;
     }
     if (found != INFLOW_MORE)
         f->given = f->scanned;

@@ -15,11 +15,12 @@
 enum { INFLOW_TAG_MAX = 4096 }; /* the longest start tag that is kept of a skipped item */
 
 enum inflow_found {
-    INFLOW_MORE,    /* nothing whole is left */
+    INFLOW_MORE, /* nothing whole is left */
     INFLOW_HEADER,
     INFLOW_ELEMENT,
     INFLOW_CLOSE,
-    INFLOW_SKIPPED, /* an over-long element ended; *item is its start tag as an empty element, or absent */
+    INFLOW_SKIPPED, /* an over-long element ended; *item is its start tag as an empty element, or
+                       absent */
     INFLOW_RESTRICTED,
     INFLOW_BAD,
     INFLOW_TOO_LONG, /* more than 16 times item_max, or an over-long header */
@@ -28,11 +29,11 @@ enum inflow_found {
 
 struct inflow {
     struct framer framer;
-    struct buffer kept;  /* the part of an item that came, then bytes the framer has not seen */
-    size_t scanned;      /* of kept: bytes the framer has seen */
-    size_t given;        /* of kept: the item given last, dropped at the next call */
-    size_t item_max;     /* bytes */
-    size_t skipped;      /* bytes of the over-long item so far; 0: none is being skipped */
+    struct buffer kept; /* the part of an item that came, then bytes the framer has not seen */
+    size_t scanned;     /* of kept: bytes the framer has seen */
+    size_t given;       /* of kept: the item given last, dropped at the next call */
+    size_t item_max;    /* bytes */
+    size_t skipped;     /* bytes of the over-long item so far; 0: none is being skipped */
 };
 
 void inflow_init(struct inflow *f, size_t item_max);
@@ -41,9 +42,10 @@ void inflow_clear(struct inflow *f);
 /* Before the first byte of a restarted stream; what is kept unseen stays and belongs to it. */
 void inflow_restart(struct inflow *f);
 
-/* The next item of what is kept and of *fresh, which is moved on. *item is a loan until the next call,
- * and until the memory behind *fresh changes. White space between items is swallowed. */
-[[nodiscard]] enum inflow_found inflow_next(struct inflow *f, struct span *fresh, struct span *item);
+/* The next item of what is kept and of *fresh, which is moved on. *item is a loan until the next
+ * call, and until the memory behind *fresh changes. White space between items is swallowed. */
+[[nodiscard]] enum inflow_found inflow_next(struct inflow *f, struct span *fresh,
+                                            struct span *item);
 
 /* Keeps what is left of `fresh` for later: nothing more is to be taken now. False: no memory. */
 [[nodiscard]] bool inflow_hold(struct inflow *f, struct span fresh);

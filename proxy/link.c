@@ -200,7 +200,8 @@ static void take_ciphertext(struct link *l, struct span cipher)
         } else if (n == TLS_MORE) {
             return;
         } else {
-            log_at(LOG_WARN, "link_tls_failed", f_u64("link", l->id), f_str("host", l->host->domain),
+            log_at(LOG_WARN, "link_tls_failed", f_u64("link", l->id),
+                   f_str("host", l->host->domain),
                    f_str("why", n == TLS_CLOSED ? "closed" : tls_failure(l->tls)));
             l->eof = true;
             l->handler->closed(l, n == TLS_CLOSED ? 0 : -EPROTO);

@@ -21,18 +21,18 @@ enum link_phase {
 };
 
 enum link_stage { /* what is expected of the server next */
-    LINK_HEADER,
-    LINK_FEATURES,
-    LINK_PROCEED, /* the answer to our own <starttls/> */
-    LINK_READY,   /* features were seen; or the server is older than XMPP 1.0 */
+                  LINK_HEADER,
+                  LINK_FEATURES,
+                  LINK_PROCEED, /* the answer to our own <starttls/> */
+                  LINK_READY,   /* features were seen; or the server is older than XMPP 1.0 */
 };
 
 struct link_handler {
-    void (*opened)(struct link *l);                       /* TCP, and TLS if direct, are up */
-    void (*failed)(struct link *l);                       /* no upstream could be reached */
-    void (*bytes)(struct link *l, struct span fresh);     /* a loan */
-    void (*closed)(struct link *l, int error);            /* EOF (0) or -errno */
-    void (*drained)(struct link *l);                      /* more may be sent */
+    void (*opened)(struct link *l);                   /* TCP, and TLS if direct, are up */
+    void (*failed)(struct link *l);                   /* no upstream could be reached */
+    void (*bytes)(struct link *l, struct span fresh); /* a loan */
+    void (*closed)(struct link *l, int error);        /* EOF (0) or -errno */
+    void (*drained)(struct link *l);                  /* more may be sent */
 };
 
 struct link {
@@ -50,40 +50,41 @@ struct link {
     struct span id_text;        /* the server's stream id. Owned */
     struct span lang, prefixes; /* what the server's header gives to its stanzas. Owned */
     struct span gave_lang, gave_prefixes; /* what our header gives to the client's. Owned */
-    struct span error;          /* the server's stream error, as the client is to see it. Owned */
+    struct span error; /* the server's stream error, as the client is to see it. Owned */
     struct sockaddr_storage client_peer; /* for the PROXY header */
     struct sockaddr_storage client_local;
-    uint64_t id;                /* for the log */
-    uint64_t received, sent;    /* bytes since connect; of the plaintext, if the link is plaintext */
-    size_t address;             /* which of the host's addresses is being tried */
+    uint64_t id;             /* for the log */
+    uint64_t received, sent; /* bytes since connect; of the plaintext, if the link is plaintext */
+    size_t address;          /* which of the host's addresses is being tried */
     ev_io readable, writable;
     ev_timer timer;
     int fd;
     enum link_phase phase;
     enum link_stage stage;
-    bool gated;                 /* holds a place among the host's logins */
-    bool secured;               /* our own STARTTLS is done */
-    bool modern;                /* the server's header said version 1.0 */
+    bool gated;   /* holds a place among the host's logins */
+    bool secured; /* our own STARTTLS is done */
+    bool modern;  /* the server's header said version 1.0 */
     bool reads;
-    bool eof;                   /* the server's end was seen */
-    bool inactive;              /* the last CSI state that was passed upstream, before there was a session */
-    bool skips;                 /* the rest of a stanza from the server for which there was no memory */
-    bool over;                  /* the server's closing tag or stream error was seen */
-    bool settling;              /* orders are being obeyed, further up on the stack */
-    bool departs;               /* moves to another worker when this turn is over */
-    bool awaited;               /* a new login's bind waits for this link's end */
+    bool eof;      /* the server's end was seen */
+    bool inactive; /* the last CSI state that was passed upstream, before there was a session */
+    bool skips;    /* the rest of a stanza from the server for which there was no memory */
+    bool over;     /* the server's closing tag or stream error was seen */
+    bool settling; /* orders are being obeyed, further up on the stack */
+    bool departs;  /* moves to another worker when this turn is over */
+    bool awaited;  /* a new login's bind waits for this link's end */
 };
 
 /* A link for the client's login, in line or dialing. NULL: no memory. */
 struct link *link_new(struct client *c, const struct link_handler *handler);
 
-/* Sends; what the socket does not take is kept. link_flush makes the system call for what is kept. */
+/* Sends; what the socket does not take is kept. link_flush makes the system call for what is kept.
+ */
 void link_write(struct link *l, struct span bytes);
 void link_puts(struct link *l, const char *text);
 void link_flush(struct link *l);
 
-/* Sends straight from where the bytes lie: how many the socket took (for TLS: all or none). Not while
- * anything is kept. */
+/* Sends straight from where the bytes lie: how many the socket took (for TLS: all or none). Not
+ * while anything is kept. */
 [[nodiscard]] size_t link_send(struct link *l, struct span bytes);
 [[nodiscard]] bool link_blocked(const struct link *l);
 
@@ -92,8 +93,8 @@ void link_read(struct link *l, bool on);
 /* Our side of TLS to the server begins; false: no memory. */
 [[nodiscard]] bool link_start_tls(struct link *l, bool direct);
 
-/* Says </stream:stream> if `word`, closes the sending side when all has left, and waits for the server's
- * end, five seconds at most. Nobody is told of anything any more. */
+/* Says </stream:stream> if `word`, closes the sending side when all has left, and waits for the
+ * server's end, five seconds at most. Nobody is told of anything any more. */
 void link_leave(struct link *l, bool word);
 
 /* Closes at once; freed at the end of the turn. */

@@ -19,7 +19,7 @@
 #include "parser/span.h"
 
 enum {
-    LOG_LINE_MAX = 2048,   /* bytes of a line, its newline included */
+    LOG_LINE_MAX = 2048, /* bytes of a line, its newline included */
     LOG_ADDRESS_MAX = 80,
 };
 

@@ -34,11 +34,12 @@ struct holdfast {
     bool arenas_open;
 };
 
-static const char usage[] = "usage: holdfast [-c FILE] [--check | --version] [--counter-start N]\n"
-                            "  -c, --config FILE    the configuration, " CONF_PATH " if not given\n"
-                            "      --check          say what is wrong with it, and exit 0 or 1\n"
-                            "      --version        the version, and exit\n"
-                            "      --counter-start N  for tests: where the counters of sessions begin\n";
+static const char usage[] =
+    "usage: holdfast [-c FILE] [--check | --version] [--counter-start N]\n"
+    "  -c, --config FILE    the configuration, " CONF_PATH " if not given\n"
+    "      --check          say what is wrong with it, and exit 0 or 1\n"
+    "      --version        the version, and exit\n"
+    "      --counter-start N  for tests: where the counters of sessions begin\n";
 
 struct arguments {
     const char *config;
@@ -150,7 +151,8 @@ static int begin_workers(struct holdfast *h)
     return 0;
 }
 
-static void on_signal(struct holdfast *h, ev_signal *w, int number, void (*cb)(struct ev_loop *, ev_signal *, int))
+static void on_signal(struct holdfast *h, ev_signal *w, int number,
+                      void (*cb)(struct ev_loop *, ev_signal *, int))
 {
     ev_signal_init(w, cb, number);
     w->data = h;
@@ -172,7 +174,8 @@ static int begin(struct holdfast *h, uint32_t counter_start)
         (r = arenas_open(&h->arenas, h->conf, counter_start)) < 0)
         return r;
     h->arenas_open = true;
-    if ((r = control_new(&h->control, h->loop, &h->setup, &h->arenas)) < 0 || (r = begin_workers(h)) < 0)
+    if ((r = control_new(&h->control, h->loop, &h->setup, &h->arenas)) < 0 ||
+        (r = begin_workers(h)) < 0)
         return r;
     on_signal(h, &h->hup, SIGHUP, on_hup);
     on_signal(h, &h->term, SIGTERM, on_stop);
@@ -216,8 +219,9 @@ static int serve(const struct arguments *arguments)
     if (!r)
         log_init(h.conf->main.log_level, h.conf->main.log_format);
     for (size_t i = 0; i < problems.count; i++)
-        log_at(problems.at[i].warning ? LOG_WARN : LOG_ERROR, "config", f_str("file", problems.path),
-               f_u32("line", problems.at[i].line), f_str("why", problems.at[i].text));
+        log_at(problems.at[i].warning ? LOG_WARN : LOG_ERROR, "config",
+               f_str("file", problems.path), f_u32("line", problems.at[i].line),
+               f_str("why", problems.at[i].text));
     conf_problems_clear(&problems);
     if (r < 0)
         return 1;
@@ -226,7 +230,8 @@ static int serve(const struct arguments *arguments)
         finish(&h);
         return 1;
     }
-    log_at(LOG_INFO, "start", f_str("version", HOLDFAST_VERSION), f_u32("workers", h.setup.workers));
+    log_at(LOG_INFO, "start", f_str("version", HOLDFAST_VERSION),
+           f_u32("workers", h.setup.workers));
     sd_notify(0, "READY=1");
     ev_run(h.loop, 0);
     sd_notify(0, "STOPPING=1");

@@ -94,8 +94,8 @@ void negotiate_without_server(struct client *c)
 
     negotiate_own_header(c);
     k = relay_sink(c->tools);
-    sink_puts(&k, "<stream:features><bind xmlns='" NS_BIND "'/><sm xmlns='" NS_SM3 "'/><sm xmlns='" NS_SM2
-                  "'/></stream:features>");
+    sink_puts(&k, "<stream:features><bind xmlns='" NS_BIND "'/><sm xmlns='" NS_SM3
+                  "'/><sm xmlns='" NS_SM2 "'/></stream:features>");
     client_write(c, sink_span(&k));
     client_flush(c);
     c->login = LOGIN_BIND;
@@ -156,7 +156,8 @@ void negotiate_starttls(struct client *c, bool pipelined)
 
 static void refuse_sasl(struct client *c, enum sasl_seen seen)
 {
-    /* Between challenge and response the server is still waiting; its answer to this is not the client's. */
+    /* Between challenge and response the server is still waiting; its answer to this is not the
+     * client's. */
     if (c->login == LOGIN_EXCHANGE) {
         link_puts(c->link, "<abort xmlns='" NS_SASL "'/>");
         link_flush(c->link);
@@ -193,7 +194,9 @@ void negotiate_sasl(struct client *c, const struct item *item, struct span raw)
         sink_attribute(&k, "mechanism", element_attribute(e, "mechanism"));
     sink_puts(&k, ">");
     sink_escape(&k, e->text);
-    sink_puts(&k, kind == ITEM_AUTH ? "</auth>" : kind == ITEM_RESPONSE ? "</response>" : "</abort>");
+    sink_puts(&k, kind == ITEM_AUTH       ? "</auth>"
+                  : kind == ITEM_RESPONSE ? "</response>"
+                                          : "</abort>");
     if (k.full) {
         refuse_sasl(c, SASL_MALFORMED);
         return;
@@ -220,7 +223,8 @@ void negotiate_iq(struct client *c, const struct item *item, struct span raw)
     }
     element_write(&k, e, SPAN_LIT(NS_CLIENT));
     if (logs_in && (!sasl_iq_auth(&n->sasl, e, &resource) ||
-                    !text_keep(&n->bind_id, element_attribute(e, "id")) || !text_keep(&n->resource, resource))) {
+                    !text_keep(&n->bind_id, element_attribute(e, "id")) ||
+                    !text_keep(&n->resource, resource))) {
         farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         return;
     }
@@ -275,7 +279,8 @@ void negotiate_bind(struct client *c, struct span raw)
         return;
     }
     c->busy = true;
-    if (n->thrown) { /* the fresh link was bound to find out who this is, and stays as it is bound */
+    if (n->thrown) { /* the fresh link was bound to find out who this is, and stays as it is bound
+                      */
         negotiate_bind_answer(c);
         return;
     }
@@ -311,7 +316,8 @@ void negotiate_bind_now(struct client *c)
         char sid[RELAY_SID];
 
         relay_sid(s, sid);
-        log_at(LOG_INFO, "taken_over", f_str("sid", sid), f_u64("conn", c->id), f_str("by", "bind"));
+        log_at(LOG_INFO, "taken_over", f_str("sid", sid), f_u64("conn", c->id),
+               f_str("by", "bind"));
         old->awaited = true;
         orders_tell(old, (struct sm_event){.type = SM_FINISH, .end = SM_END_REPLACED});
         orders_obey(old);
@@ -401,12 +407,17 @@ static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text a
     (void)tools;
 }
 
-static int give_birth(struct client *c, const struct item *item, struct span account, struct sm_core *core)
+static int give_birth(struct client *c, const struct item *item, struct span account,
+                      struct sm_core *core)
 {
     struct link *l = c->link;
     struct sm_birth birth = {
-        .identity = {.account = sm(account), .jid = sm(c->jid), .domain = sm(span_of(c->host->domain)),
-                     .lang = sm(l->lang), .prefixes = sm(l->prefixes), .up_lang = sm(l->gave_lang),
+        .identity = {.account = sm(account),
+                     .jid = sm(c->jid),
+                     .domain = sm(span_of(c->host->domain)),
+                     .lang = sm(l->lang),
+                     .prefixes = sm(l->prefixes),
+                     .up_lang = sm(l->gave_lang),
                      .up_prefixes = sm(l->gave_prefixes)},
         .resumable = span_boolean(item->resume),
         .ns2 = item->flags & ITEM_SM2,
@@ -444,7 +455,8 @@ void negotiate_enable(struct client *c, const struct item *item)
     if (jid_normal(&k, c->jid, true))
         core = c->tools->cores[sm_id_arena(k.p, k.len)];
     if (!core || !c->modern || l->in.skipped) {
-        relay_failed(c, item->flags & ITEM_SM2, c->modern ? "resource-constraint" : "service-unavailable", false, 0);
+        relay_failed(c, item->flags & ITEM_SM2,
+                     c->modern ? "resource-constraint" : "service-unavailable", false, 0);
         return;
     }
     if (give_birth(c, item, sink_span(&k), core) < 0) {

@@ -10,7 +10,8 @@
 void negotiate_header(struct client *c, struct span raw);
 void negotiate_starttls(struct client *c, bool pipelined);
 void negotiate_sasl(struct client *c, const struct item *item, struct span raw);
-void negotiate_iq(struct client *c, const struct item *item, struct span raw); /* XEP-0078, XEP-0077 */
+void negotiate_iq(struct client *c, const struct item *item,
+                  struct span raw); /* XEP-0078, XEP-0077 */
 void negotiate_bind(struct client *c, struct span raw);
 void negotiate_bind_now(struct client *c); /* nothing is in the way of it any more */
 void negotiate_enable(struct client *c, const struct item *item);

@@ -19,8 +19,8 @@
 /* What became of net_dial once the socket is writable: 0 or -errno. */
 [[nodiscard]] int net_dialed(int fd);
 
-/* No delay, keepalive; `user_timeout_ms` bounds how long written bytes may stay unacknowledged (TCP_USER_TIMEOUT;
- * 0: the system's). */
+/* No delay, keepalive; `user_timeout_ms` bounds how long written bytes may stay unacknowledged
+ * (TCP_USER_TIMEOUT; 0: the system's). */
 void net_tune(int fd, unsigned user_timeout_ms);
 
 /* Urgent data stays in the stream, where the byte counts of the kernel expect it. */

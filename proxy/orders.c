@@ -37,7 +37,8 @@ static void check_tcp(struct link *l)
 {
     uint64_t acked;
 
-    if (l->tls) { /* TCP counts ciphertext: only when all of it has arrived is it known what that was */
+    if (l->tls) { /* TCP counts ciphertext: only when all of it has arrived is it known what that
+                     was */
         if (!buffer_len(&l->out) && net_unacknowledged(l->fd) == 0)
             orders_tell(l, (struct sm_event){.type = SM_TCP_ACKED, .count = l->sent});
     } else if (net_acknowledged(l->fd, &acked)) {
@@ -191,7 +192,8 @@ static struct sm_session *next_due(struct sm_core *core)
     struct sm_session *s = sm_core_due(core, tools_now());
 
     if ((lost = sm_core_counts(core).lost - lost))
-        log_at(LOG_WARN, "undelivered", f_u64("lost", lost), f_str("why", "no session came to take them over"));
+        log_at(LOG_WARN, "undelivered", f_u64("lost", lost),
+               f_str("why", "no session came to take them over"));
     return s;
 }
 
@@ -229,7 +231,8 @@ void orders_relieve(struct tools *tools)
         struct sm_session *s;
 
         while (tools->cores[i] && (s = sm_core_pressed(tools->cores[i]))) {
-            orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
+            orders_tell(sm_session_user(s),
+                        (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
             orders_obey(sm_session_user(s));
         }
     }
@@ -255,7 +258,8 @@ void orders_finish_all(struct tools *tools)
 
         for (s = core ? sm_core_next(core, NULL) : NULL; s; s = next) {
             next = sm_core_next(core, s);
-            orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
+            orders_tell(sm_session_user(s),
+                        (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
             orders_obey(sm_session_user(s));
         }
     }

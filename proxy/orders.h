@@ -11,8 +11,8 @@
 /* One event for the session of a link, into the worker's orders. */
 bool orders_tell(struct link *l, struct sm_event event);
 
-/* Commits and obeys. Called again from within, it does nothing: the outer call goes on. Afterwards the
- * session may be gone (l->session NULL), and so may the client. */
+/* Commits and obeys. Called again from within, it does nothing: the outer call goes on. Afterwards
+ * the session may be gone (l->session NULL), and so may the client. */
 void orders_obey(struct link *l);
 
 /* Sends what is committed for the server, as much as its socket takes. */

@@ -92,7 +92,8 @@ void relay_say(struct link *l, struct span text)
 void relay_pass(struct link *l, struct span text)
 {
     if (l->session) {
-        orders_tell(l, (struct sm_event){.type = SM_PASS, .stanza = {.xml = text.p, .len = text.len}});
+        orders_tell(l,
+                    (struct sm_event){.type = SM_PASS, .stanza = {.xml = text.p, .len = text.len}});
     } else {
         link_write(l, text);
         link_flush(l);
@@ -126,11 +127,13 @@ static void reply(struct client *c, struct span text, bool counted)
     }
     if (counted)
         orders_tell(l, (struct sm_event){.type = SM_ANSWERED});
-    orders_tell(l, (struct sm_event){.type = SM_REPLY,
-                                     .stanza = {.xml = text.p, .len = text.len, .stamp_ms = tools_wall()}});
+    orders_tell(
+        l, (struct sm_event){.type = SM_REPLY,
+                             .stanza = {.xml = text.p, .len = text.len, .stamp_ms = tools_wall()}});
 }
 
-void relay_refuse(struct client *c, const struct item *item, const char *type, const char *condition)
+void relay_refuse(struct client *c, const struct item *item, const char *type,
+                  const char *condition)
 {
     struct sink k = relay_sink(c->tools);
     bool answerable = item->type != TYPE_ERROR && item->type != TYPE_RESULT;
@@ -166,8 +169,9 @@ void relay_take_up(struct client *c, const struct item *item, struct span raw)
     c->tools->counters.stanzas_in++;
     note_presence(c, item);
     if (l->session && answer)
-        orders_tell(l, (struct sm_event){.type = SM_REQUEST_DONE,
-                                         .stanza = {.request = relay_request(item, item->to, c->jid)}});
+        orders_tell(
+            l, (struct sm_event){.type = SM_REQUEST_DONE,
+                                 .stanza = {.request = relay_request(item, item->to, c->jid)}});
     if (!stanza_passes(item->flags, &gives, &has)) {
         struct sink k = serve_sink(c->tools, raw.len);
 
@@ -210,7 +214,8 @@ static bool take_probe_answer(struct link *l, const struct item *item)
     return orders_tell(l, (struct sm_event){.type = SM_PROBE_ANSWER, .probe = id});
 }
 
-/* The server's pings to a session are answered here: a sleeping phone neither wakes nor times out. */
+/* The server's pings to a session are answered here: a sleeping phone neither wakes nor times out.
+ */
 static bool take_ping(struct link *l, const struct item *item)
 {
     struct span domain = span_of(l->host->domain);
@@ -244,7 +249,8 @@ bool relay_take(struct link *l, const struct item *item, struct span raw, bool i
         return false;
     l->tools->counters.stanzas_out++;
     if (fate == SM_FATE_REFUSE)
-        event.stanza.request = relay_request(item, item->from, (struct span){who.jid.p, who.jid.len});
+        event.stanza.request =
+            relay_request(item, item->from, (struct span){who.jid.p, who.jid.len});
     orders_tell(l, event);
     return true;
 }

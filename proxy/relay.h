@@ -18,8 +18,9 @@
 #include "proxy/link.h"
 
 enum {
-    RELAY_SID = 32,                /* a session's name in the log and for the administrator */
-    RELAY_PRESENCE_WAIT_MS = 3000, /* for an <enable/> behind the first presence, before messages are handed over */
+    RELAY_SID = 32, /* a session's name in the log and for the administrator */
+    RELAY_PRESENCE_WAIT_MS =
+        3000, /* for an <enable/> behind the first presence, before messages are handed over */
 };
 
 /* A client was accepted; the socket is taken, also on failure. */
@@ -32,8 +33,8 @@ void relay_arrived(struct client *c);
 /* arena-slot-generation: names a session for people, and is of no use to a thief. */
 void relay_sid(const struct sm_session *s, char out[RELAY_SID]);
 
-/* What a header gives to the stanzas below it (parser/xml.h): the client's to what it sends, ours to
- * what it receives; the server's, and ours on the link. */
+/* What a header gives to the stanzas below it (parser/xml.h): the client's to what it sends, ours
+ * to what it receives; the server's, and ours on the link. */
 struct context relay_client_gives(const struct client *c);
 struct context relay_client_has(const struct client *c);
 struct context relay_link_gives(const struct link *l);
@@ -45,7 +46,8 @@ struct sink relay_sink(struct tools *tools);
 /* An error verdict of the parser as the end that it means. */
 enum end relay_verdict_end(enum xml_verdict verdict);
 
-/* Text for the attached client that counts nowhere; it waits for the end of a half-written stanza. */
+/* Text for the attached client that counts nowhere; it waits for the end of a half-written stanza.
+ */
 void relay_say(struct link *l, struct span text);
 
 /* Queues or sends text that counts nowhere to the server. */
@@ -55,15 +57,16 @@ void relay_pass(struct link *l, struct span text);
 void relay_failed(struct client *c, bool ns2, const char *condition, bool has_h, uint32_t h);
 
 /* Answers a stanza of the client with an error, counted where it stands. */
-void relay_refuse(struct client *c, const struct item *item, const char *type, const char *condition);
+void relay_refuse(struct client *c, const struct item *item, const char *type,
+                  const char *condition);
 
 /* A whole stanza of the client: taken by the session, or relayed. */
 void relay_take_up(struct client *c, const struct item *item, struct span raw);
 /* XEP-0352: passed on outside of all counts, and remembered. */
 void relay_take_csi(struct client *c, const struct item *item, struct span raw);
 
-/* A whole stanza of the server for the session, where `in_tail` says that it lies in the session's tail
- * already. False: it was Holdfast's own to answer or to swallow. */
+/* A whole stanza of the server for the session, where `in_tail` says that it lies in the session's
+ * tail already. False: it was Holdfast's own to answer or to swallow. */
 bool relay_take(struct link *l, const struct item *item, struct span raw, bool in_tail);
 /* The same without a session: straight to the client. */
 void relay_take_plain(struct link *l, const struct item *item, struct span raw);

@@ -72,7 +72,8 @@ static bool is_home(struct span peer, struct span jid)
 
     if (!peer.len || span_eq(peer, (struct span){jid.p, bare}))
         return true;
-    return at && at < jid.p + bare && span_eq(peer, (struct span){at + 1, bare - (size_t)(at + 1 - jid.p)});
+    return at && at < jid.p + bare &&
+           span_eq(peer, (struct span){at + 1, bare - (size_t)(at + 1 - jid.p)});
 }
 
 /* The same for a request and for its answer: of the id, and of the other side's JID. Never 0. */

@@ -26,12 +26,13 @@ static void refused(struct client *c, const char *condition, const char *why)
     struct negotiation *n = c->login_data;
     struct sm_id id;
     uint32_t h = 0;
-    bool known = n->account.p && sm_id_read(&id, n->previd.p, n->previd.len) && c->tools->cores[id.arena] &&
+    bool known = n->account.p && sm_id_read(&id, n->previd.p, n->previd.len) &&
+                 c->tools->cores[id.arena] &&
                  sm_core_tombstone(c->tools->cores[id.arena], &id, sm(n->account), tools_now(), &h);
 
     c->tools->counters.resume_refused++;
-    log_at(LOG_INFO, "resume_refused", f_u64("conn", c->id), f_span("account", n->account), f_str("why", why),
-           f_u32("h", n->resume_h));
+    log_at(LOG_INFO, "resume_refused", f_u64("conn", c->id), f_span("account", n->account),
+           f_str("why", why), f_u32("h", n->resume_h));
     n->resume_waits = n->probing = false;
     c->busy = false;
     c->goes_on = true;
@@ -87,9 +88,9 @@ static void put_back(struct client *c, struct sm_session *s)
 
     relay_sid(s, sid);
     log_at(LOG_INFO, took_over ? "taken_over" : "resumed", f_str("sid", sid), f_u64("conn", c->id),
-           f_u64("link", l->id), f_span("jid", (struct span){who.jid.p, who.jid.len}), f_u32("h", n->resume_h),
-           f_u32("acked", view.acked), f_u32("sent", view.sent), f_u32("taken", view.taken),
-           f_str("by", took_over ? "resume" : NULL));
+           f_u64("link", l->id), f_span("jid", (struct span){who.jid.p, who.jid.len}),
+           f_u32("h", n->resume_h), f_u32("acked", view.acked), f_u32("sent", view.sent),
+           f_u32("taken", view.taken), f_str("by", took_over ? "resume" : NULL));
     freeze(l);
     c->link = NULL;
     if (fresh) {
@@ -188,7 +189,8 @@ void resume_proved(struct client *c, struct span jid)
         return;
     }
     n->thrown = true;
-    if (!text_keep(&c->jid, jid) || !jid_normal(&k, jid, true) || !text_keep(&n->account, sink_span(&k))) {
+    if (!text_keep(&c->jid, jid) || !jid_normal(&k, jid, true) ||
+        !text_keep(&n->account, sink_span(&k))) {
         refused(c, "item-not-found", "owner unknown");
         return;
     }
@@ -202,7 +204,8 @@ static void hand_over_plain(struct client *c, struct sm_core *core)
     struct sm_stanza one;
 
     while (sm_core_left_first(core, sm(c->jid), &one)) {
-        struct stanza_edit edit = {.delay_from = span_of(c->host->domain), .delay_ms = one.stamp_ms};
+        struct stanza_edit edit = {.delay_from = span_of(c->host->domain),
+                                   .delay_ms = one.stamp_ms};
         struct span raw = {one.xml, one.len};
         struct sink k = serve_sink(c->tools, one.len);
         struct item item;
@@ -223,8 +226,8 @@ void resume_hand_over(struct client *c)
     struct sm_core *core;
     size_t adopted = 0;
 
-    if (!c->link || !jid_normal(&k, c->jid, true) || !(core = c->tools->cores[sm_id_arena(k.p, k.len)]) ||
-        !sm_core_left(core, sm(c->jid)))
+    if (!c->link || !jid_normal(&k, c->jid, true) ||
+        !(core = c->tools->cores[sm_id_arena(k.p, k.len)]) || !sm_core_left(core, sm(c->jid)))
         return;
     if (!c->link->session) {
         hand_over_plain(c, core);
@@ -234,5 +237,6 @@ void resume_hand_over(struct client *c)
         adopted += sm_adopt(c->link->session, c->tools->orders, tools_now());
         sm_commit(c->link->session);
     }
-    log_at(LOG_INFO, "handed_over", f_u64("conn", c->id), f_span("jid", c->jid), f_size("stanzas", adopted));
+    log_at(LOG_INFO, "handed_over", f_u64("conn", c->id), f_span("jid", c->jid),
+           f_size("stanzas", adopted));
 }

@@ -13,7 +13,8 @@
 enum {
     PIECE_MAX = 65536,  /* bytes encrypted before the socket is tried */
     SHARE_MAX = 524288, /* bytes written to one client in a turn */
-    EDIT_ROOM = 8192,   /* what an edit may add: declarations, a language, a delay stamp with its domain */
+    EDIT_ROOM =
+        8192, /* what an edit may add: declarations, a language, a delay stamp with its domain */
 };
 
 struct sink serve_sink(struct tools *tools, size_t len)

@@ -8,9 +8,10 @@
 #include "proxy/client.h"
 #include "proxy/link.h"
 
-/* Writes to the attached client, in order: text that waits, stanzas, an <r/>; as much as its socket takes.
- * Events of what was written go into the worker's orders. */
+/* Writes to the attached client, in order: text that waits, stanzas, an <r/>; as much as its socket
+ * takes. Events of what was written go into the worker's orders. */
 void serve_client(struct link *l);
 
-/* A place for one stanza of `len` bytes with what an edit may add; full at once if there is no memory. */
+/* A place for one stanza of `len` bytes with what an edit may add; full at once if there is no
+ * memory. */
 struct sink serve_sink(struct tools *tools, size_t len);

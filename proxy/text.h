@@ -6,6 +6,7 @@
 
 #include "parser/span.h"
 
-/* Replaces *owned by a copy; an absent text stays absent. False, and *owned is absent: no memory. */
+/* Replaces *owned by a copy; an absent text stays absent. False, and *owned is absent: no memory.
+ */
 [[nodiscard]] bool text_keep(struct span *owned, struct span text);
 void text_free(struct span *owned);

@@ -14,18 +14,22 @@
 #include "proxy/conf.h"
 
 struct tls;      /* one connection's layer */
-struct tls_keys; /* the certificates of all hosts; counted references, so that a reload harms nobody */
+struct tls_keys; /* the certificates of all hosts; counted references, so that a reload harms nobody
+                  */
 
-/* Reads certificates and keys of all hosts, and the CAs for upstreams. Ticket keys are taken over from `before`
- * (may be NULL), so that a reload does not make tickets useless. 0 or -EINVAL, logged. */
-[[nodiscard]] int tls_keys_new(struct tls_keys **out, const struct conf *conf, const struct tls_keys *before);
+/* Reads certificates and keys of all hosts, and the CAs for upstreams. Ticket keys are taken over
+ * from `before` (may be NULL), so that a reload does not make tickets useless. 0 or -EINVAL,
+ * logged. */
+[[nodiscard]] int tls_keys_new(struct tls_keys **out, const struct conf *conf,
+                               const struct tls_keys *before);
 struct tls_keys *tls_keys_hold(struct tls_keys *keys);
 void tls_keys_release(struct tls_keys *keys); /* NULL is allowed */
 
 /* The server's side; the certificate is chosen by SNI, and is that of `host` without. -ENOMEM. */
 [[nodiscard]] int tls_accept(struct tls **out, struct tls_keys *keys, size_t host);
 
-/* The client's side, to a host's upstream, whose certificate must be good for `domain`; `direct` is TLS from the first byte. -ENOMEM. */
+/* The client's side, to a host's upstream, whose certificate must be good for `domain`; `direct` is
+ * TLS from the first byte. -ENOMEM. */
 [[nodiscard]] int tls_dial(struct tls **out, struct tls_keys *keys, size_t host, const char *domain,
                            bool direct);
 void tls_free(struct tls *t); /* NULL is allowed */
@@ -35,8 +39,8 @@ void tls_output(struct tls *t, struct buffer *out);
 
 enum { TLS_MORE = 0, TLS_CLOSED = -1, TLS_FAILED = -2, TLS_NO_MEMORY = -3 };
 
-/* Decrypts from *cipher, which is moved on; the handshake is done on the way. Bytes in `plain`, or one
- * of the above. */
+/* Decrypts from *cipher, which is moved on; the handshake is done on the way. Bytes in `plain`, or
+ * one of the above. */
 [[nodiscard]] ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max);
 
 /* Encrypts all of it. False: the connection is of no use any more. */

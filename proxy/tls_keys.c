@@ -42,8 +42,8 @@ static int pick_by_sni(SSL *ssl, int *, void *arg)
     const struct tls_keys *keys = arg;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
-    /* An unknown name gets the first host's certificate: GIO sends IP literals, and the stream header
-     * decides in the end. */
+    /* An unknown name gets the first host's certificate: GIO sends IP literals, and the stream
+     * header decides in the end. */
     for (size_t i = 0; name && i < keys->count; i++) {
         if (!strcasecmp(name, keys->hosts[i].domain)) {
             SSL_set_SSL_CTX(ssl, keys->hosts[i].server);
@@ -54,8 +54,8 @@ static int pick_by_sni(SSL *ssl, int *, void *arg)
 }
 
 /* A client that uses ALPN has to speak XMPP (XEP-0368); most do not use it with STARTTLS. */
-static int pick_alpn(SSL *, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                     unsigned in_len, void *)
+static int pick_alpn(SSL *, const unsigned char **out, unsigned char *out_len,
+                     const unsigned char *in, unsigned in_len, void *)
 {
     static const unsigned char ours[] = "\x0bxmpp-client";
 
@@ -91,8 +91,8 @@ static SSL_CTX *server_new(const struct conf_host *host, struct tls_keys *keys)
         SSL_CTX_set_alpn_select_cb(ctx, pick_alpn, NULL);
         return ctx;
     }
-    log_at(LOG_ERROR, "certificate_failed", f_str("host", host->domain), f_str("file", host->certificate),
-           f_str("why", reason()));
+    log_at(LOG_ERROR, "certificate_failed", f_str("host", host->domain),
+           f_str("file", host->certificate), f_str("why", reason()));
     SSL_CTX_free(ctx);
     return NULL;
 }

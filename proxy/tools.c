@@ -37,6 +37,6 @@ void tools_random(void *p, size_t len)
 void tools_give_back(struct tools *tools, size_t arena, size_t offset, size_t len)
 {
     /* A hole that cannot be punched costs memory, nothing else. */
-    (void)fallocate(tools->arena_fds[arena], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                    (off_t)len);
+    (void)fallocate(tools->arena_fds[arena], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    (off_t)offset, (off_t)len);
 }

@@ -28,12 +28,13 @@ enum {
     TOOLS_TEXT = 65536,
 };
 
-#define COUNTERS(X) \
-    X(accepted) X(closed) X(handshakes) X(tls_failures) X(logins) X(login_failures) X(bound) \
-    X(resumptions) X(resume_refused) X(moved) X(client_bytes_in) X(client_bytes_out) \
-    X(link_bytes_in) X(link_bytes_out) X(links_opened) X(links_failed) X(stanzas_in) X(stanzas_out) \
-    X(stanzas_skipped) X(pings_answered) X(ignored) X(edited) X(replies) X(taken_over) \
-    X(refused_by_limit) X(delayed_by_limit)
+#define COUNTERS(X)                                                                                \
+    X(accepted)                                                                                    \
+    X(closed) X(handshakes) X(tls_failures) X(logins) X(login_failures) X(bound) X(resumptions)    \
+        X(resume_refused) X(moved) X(client_bytes_in) X(client_bytes_out) X(link_bytes_in)         \
+            X(link_bytes_out) X(links_opened) X(links_failed) X(stanzas_in) X(stanzas_out)         \
+                X(stanzas_skipped) X(pings_answered) X(ignored) X(edited) X(replies) X(taken_over) \
+                    X(refused_by_limit) X(delayed_by_limit)
 
 struct counters {
 #define X(name) uint64_t name;
@@ -60,30 +61,30 @@ struct tools {
     unsigned index;
     const struct conf *conf;
     struct tls_keys *tls;
-    struct resolve *resolve;          /* shared by all workers; it locks itself */
-    struct admission *admission;      /* likewise */
+    struct resolve *resolve;     /* shared by all workers; it locks itself */
+    struct admission *admission; /* likewise */
     struct xml *xml;
     struct sm_core *cores[SM_ARENAS]; /* those dealt to this worker; the others are NULL */
     int arena_fds[SM_ARENAS];         /* their memory */
     struct sm_orders pair[2];         /* of the batch at hand, and of the one being obeyed */
     struct sm_orders *orders;
-    ev_timer sessions_timer;          /* for the earliest deadline of any session: */
-    uint64_t armed_ms;                /* CLOCK_BOOTTIME; UINT64_MAX: none */
-    unsigned workers;                 /* in the process: an arena's worker is its number modulo this */
-    struct movers movers;             /* clients that go to another worker when the turn is over */
-    struct gate *gates;               /* one for each host of conf */
+    ev_timer sessions_timer; /* for the earliest deadline of any session: */
+    uint64_t armed_ms;       /* CLOCK_BOOTTIME; UINT64_MAX: none */
+    unsigned workers;        /* in the process: an arena's worker is its number modulo this */
+    struct movers movers;    /* clients that go to another worker when the turn is over */
+    struct gate *gates;      /* one for each host of conf */
     struct clients clients;
     struct links links;
     struct clients dead_clients; /* freed at the end of the turn */
     struct links dead_links;
     struct counters counters;
-    const struct client *wire_owner;  /* whose bytes are in wire */
-    struct buffer wire; /* ciphertext on its way out; empty between connections */
-    uint64_t next_id;   /* of connections and links, for the log */
+    const struct client *wire_owner; /* whose bytes are in wire */
+    struct buffer wire;              /* ciphertext on its way out; empty between connections */
+    uint64_t next_id;                /* of connections and links, for the log */
     char received[TOOLS_RECEIVE];
     char plain[TOOLS_PLAIN];
-    char text[TOOLS_TEXT];  /* where Holdfast's own texts are put together */
-    struct buffer edited;   /* a stanza that is not carried as the bytes that came */
+    char text[TOOLS_TEXT]; /* where Holdfast's own texts are put together */
+    struct buffer edited;  /* a stanza that is not carried as the bytes that came */
 };
 
 /* Gives a range of an arena's memory back to the system. */

@@ -87,7 +87,8 @@ static void say_who(struct link *l)
     struct sink k = SINK(text);
     int version = l->host->upstream_proxy_protocol == CONF_UPSTREAM_PROXY_V1 ? 1 : 2;
 
-    /* A balancer told the client's address, and the connection from it may be of the other family. */
+    /* A balancer told the client's address, and the connection from it may be of the other family.
+     */
     if (l->client_peer.ss_family != l->client_local.ss_family) {
         net_map(&l->client_peer);
         net_map(&l->client_local);

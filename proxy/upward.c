@@ -131,7 +131,8 @@ static void skipped(struct client *c, struct span raw)
 
     c->tools->counters.stanzas_skipped++;
     if (c->login < LOGIN_BOUND || !start.p ||
-        xml_next(c->tools->xml, &gives, start, &item) != XML_FINE || relay_says(&item) != LOGIN_STANZA) {
+        xml_next(c->tools->xml, &gives, start, &item) != XML_FINE ||
+        relay_says(&item) != LOGIN_STANZA) {
         farewell_client(c, END_POLICY, SPAN_NONE);
         return;
     }
@@ -275,4 +276,5 @@ static void client_late(struct client *c)
         resume_hand_over(c);
 }
 
-const struct client_handler upward_handler = {client_bytes, client_ended, client_drained, client_late};
+const struct client_handler upward_handler = {client_bytes, client_ended, client_drained,
+                                              client_late};

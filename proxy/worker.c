@@ -259,13 +259,14 @@ static struct client *first_open(const struct tools *tools)
     struct client *c;
 
     LIST_FOREACH(c, &tools->clients, entry)
-        if (c->phase == CLIENT_OPEN)
-            return c;
+    if (c->phase == CLIENT_OPEN)
+        return c;
     return NULL;
 }
 
-/* Connections are closed without </stream:stream>, as a network would. The sessions cannot outlive the process yet:
- * they end in order, so that what their clients did not get goes back to its senders. */
+/* Connections are closed without </stream:stream>, as a network would. The sessions cannot outlive
+ * the process yet: they end in order, so that what their clients did not get goes back to its
+ * senders. */
 static void stop(struct tools *tools, void *arg)
 {
     struct worker *w = arg;

@@ -59,7 +59,8 @@ static inline uint64_t arena_word(const struct arena *a, uint64_t at)
 /* An extent of exactly extent_size(len) bytes; its offset is never 0. 0: no memory, or the budget
  * is used up. */
 [[nodiscard]] uint64_t arena_take(struct arena *a, size_t len);
-/* The same for somebody who gives up `instead` bytes for it: until they are given, they count for both. */
+/* The same for somebody who gives up `instead` bytes for it: until they are given, they count for
+ * both. */
 [[nodiscard]] uint64_t arena_take_instead(struct arena *a, size_t len, size_t instead);
 /* What arena_take_instead would say, if nobody else took anything meanwhile. */
 [[nodiscard]] bool arena_affords(const struct arena *a, size_t len, size_t instead);

@@ -10,15 +10,15 @@
 
 #include "sm/rules.h"
 
-sm_deed sm_asks_queue;     /* SM_TO_CLIENT, SM_REPLY */
-sm_deed sm_asks_hold;      /* SM_TO_CLIENT while detached; false: the queue is full */
-sm_deed sm_asks_keep;      /* SM_TO_CLIENT while the session ends */
-sm_deed sm_asks_wrote;     /* SM_CLIENT_WROTE */
-sm_deed sm_asks_acked;     /* SM_CLIENT_ACK; false: too high */
-sm_deed sm_asks_heard;     /* SM_CLIENT_BYTES */
-sm_deed sm_asks_reading;   /* SM_READING */
-sm_deed sm_asks_answered;  /* SM_REQUEST_DONE */
-sm_deed sm_asks_ask;       /* SM_DUE_ASK */
+sm_deed sm_asks_queue;    /* SM_TO_CLIENT, SM_REPLY */
+sm_deed sm_asks_hold;     /* SM_TO_CLIENT while detached; false: the queue is full */
+sm_deed sm_asks_keep;     /* SM_TO_CLIENT while the session ends */
+sm_deed sm_asks_wrote;    /* SM_CLIENT_WROTE */
+sm_deed sm_asks_acked;    /* SM_CLIENT_ACK; false: too high */
+sm_deed sm_asks_heard;    /* SM_CLIENT_BYTES */
+sm_deed sm_asks_reading;  /* SM_READING */
+sm_deed sm_asks_answered; /* SM_REQUEST_DONE */
+sm_deed sm_asks_ask;      /* SM_DUE_ASK */
 
 /* The client has h stanzas: what it has is let go. */
 void sm_asks_pop(struct sm_session *s, uint32_t h);

@@ -19,6 +19,7 @@ struct sm_id {
     uint8_t random[16];
 };
 
+/* The id as text, terminated by a zero. */
 void sm_id_write(const struct sm_id *id, char out[SM_ID_TEXT]);
 
 /* False for anything that sm_id_write did not write. */

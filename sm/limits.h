@@ -14,8 +14,8 @@
 
 struct sm_limits {
     uint64_t resume_timeout_ms;
-    bool ack_forwarded;       /* ack = forwarded: what is taken counts as handled at once */
-    uint32_t request_after;   /* stanzas */
+    bool ack_forwarded;     /* ack = forwarded: what is taken counts as handled at once */
+    uint32_t request_after; /* stanzas */
     uint64_t request_idle_ms;
     uint64_t request_every_ms;
     uint64_t ack_timeout_ms;
@@ -24,7 +24,7 @@ struct sm_limits {
     size_t queue_bytes;
     size_t stanza_bytes;
     uint32_t sessions_per_account;
-    uint32_t counter_start;   /* where both counters of a new session begin; 0 outside of tests */
+    uint32_t counter_start; /* where both counters of a new session begin; 0 outside of tests */
 };
 
 /* The memory of all arenas together. One for the whole process; the arenas' workers share it. */
@@ -34,15 +34,15 @@ struct sm_budget {
 };
 
 enum {
-    SM_ARENAS = 16,               /* fixed: an account's arena is its hash modulo this */
-    SM_ACK_WAIT_MS = 2000,        /* an <r/> is answered, and <resumed/> sent, at the latest after this */
-    SM_PROBE_PACE_MS = 100,       /* at most one probe in this time */
-    SM_PROBE_TIMEOUT_MS = 60000,  /* an unanswered probe says that the link is dead */
-    SM_ENDING_MS = 5000,          /* for each of the two waits while a session ends in order */
+    SM_ARENAS = 16,         /* fixed: an account's arena is its hash modulo this */
+    SM_ACK_WAIT_MS = 2000,  /* an <r/> is answered, and <resumed/> sent, at the latest after this */
+    SM_PROBE_PACE_MS = 100, /* at most one probe in this time */
+    SM_PROBE_TIMEOUT_MS = 60000, /* an unanswered probe says that the link is dead */
+    SM_ENDING_MS = 5000,         /* for each of the two waits while a session ends in order */
     SM_TOMBSTONE_MS = 48 * 3600 * 1000,
     SM_TOMBSTONES = 100000 / SM_ARENAS,
-    SM_ASKS_WAITING = 64,         /* <r/> of one client that wait for an answer, at different counts */
-    SM_UP_RESERVE = 65536,        /* bytes a client may still send while its queues are full */
-    SM_TEXT_MAX = 8192,           /* bytes of orders' text in one batch */
-    SM_TEXT_ROOM = 4096,          /* the most that one event adds to it: SM_ASKS_WAITING answers, and some */
+    SM_ASKS_WAITING = 64,  /* <r/> of one client that wait for an answer, at different counts */
+    SM_UP_RESERVE = 65536, /* bytes a client may still send while its queues are full */
+    SM_TEXT_MAX = 8192,    /* bytes of orders' text in one batch */
+    SM_TEXT_ROOM = 4096, /* the most that one event adds to it: SM_ASKS_WAITING answers, and some */
 };

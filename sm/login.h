@@ -24,33 +24,33 @@ enum login_state {
 };
 
 enum login_says { /* what came from the client, as far as it matters here */
-    LOGIN_HEADER,
-    LOGIN_STARTTLS,
-    LOGIN_SASL_AUTH,
-    LOGIN_SASL_RESPONSE,
-    LOGIN_SASL_ABORT,
-    LOGIN_IQ_AUTH,     /* XEP-0078 */
-    LOGIN_IQ_REGISTER, /* XEP-0077 */
-    LOGIN_IQ_BIND,     /* anything in the namespace of bind */
-    LOGIN_STANZA,
-    LOGIN_ENABLE,
-    LOGIN_RESUME,
-    LOGIN_R,
-    LOGIN_A,
-    LOGIN_SM_OTHER,
-    LOGIN_CSI,
-    LOGIN_OTHER,
-    LOGIN_SAYS,
+                  LOGIN_HEADER,
+                  LOGIN_STARTTLS,
+                  LOGIN_SASL_AUTH,
+                  LOGIN_SASL_RESPONSE,
+                  LOGIN_SASL_ABORT,
+                  LOGIN_IQ_AUTH,     /* XEP-0078 */
+                  LOGIN_IQ_REGISTER, /* XEP-0077 */
+                  LOGIN_IQ_BIND,     /* anything in the namespace of bind */
+                  LOGIN_STANZA,
+                  LOGIN_ENABLE,
+                  LOGIN_RESUME,
+                  LOGIN_R,
+                  LOGIN_A,
+                  LOGIN_SM_OTHER,
+                  LOGIN_CSI,
+                  LOGIN_OTHER,
+                  LOGIN_SAYS,
 };
 
 enum login_verdict {
-    LOGIN_TAKE,        /* as it should be */
-    LOGIN_IGNORE,      /* no harm in it: counted and dropped */
-    LOGIN_FAILED,      /* <failed><unexpected-request/></failed>, and the stream goes on */
-    LOGIN_TWICE,       /* a second <enable/>: the stream error of XEP-0198, 3; the session is detached */
-    LOGIN_REFUSED,     /* an iq that is answered with not-allowed, and never reaches the server */
-    LOGIN_ENCRYPTION,  /* SASL before TLS: <failure><encryption-required/></failure> */
-    LOGIN_BAD_FORMAT,  /* stream errors, by their names in RFC 6120, 4.9.3 */
+    LOGIN_TAKE,   /* as it should be */
+    LOGIN_IGNORE, /* no harm in it: counted and dropped */
+    LOGIN_FAILED, /* <failed><unexpected-request/></failed>, and the stream goes on */
+    LOGIN_TWICE,  /* a second <enable/>: the stream error of XEP-0198, 3; the session is detached */
+    LOGIN_REFUSED,    /* an iq that is answered with not-allowed, and never reaches the server */
+    LOGIN_ENCRYPTION, /* SASL before TLS: <failure><encryption-required/></failure> */
+    LOGIN_BAD_FORMAT, /* stream errors, by their names in RFC 6120, 4.9.3 */
     LOGIN_NOT_AUTHORIZED,
     LOGIN_POLICY_VIOLATION,
     LOGIN_UNSUPPORTED_STANZA_TYPE,

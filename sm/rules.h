@@ -12,17 +12,18 @@
 #include "sm/session.h"
 
 enum sm_rule_event { /* behind those of enum sm_event_type */
-    SM_RETURNED_ALL = SM_EVENT_COUNT, /* the caller dealt with all that was undelivered */
-    SM_DUE_ASK,                       /* the client is to be asked for an <a/> */
-    SM_DUE_ACK,                       /* an <r/> to the client went unanswered for ack_timeout */
-    SM_DUE_ANSWER,                    /* an <r/> of the client waits for SM_ACK_WAIT_MS */
-    SM_DUE_PROBE,                     /* a probe may be sent again */
-    SM_DUE_OVERDUE,                   /* a probe went unanswered for SM_PROBE_TIMEOUT_MS */
-    SM_DUE_TCP,                       /* the server's TCP is to be looked at */
-    SM_DUE_RESUMED,                   /* <resumed/> was held back for SM_ACK_WAIT_MS */
-    SM_DUE_END,                       /* a wait of the orderly end is over */
-    SM_DUE_EXPIRY,                    /* nobody resumed */
-    SM_RULE_EVENTS,
+                     SM_RETURNED_ALL =
+                         SM_EVENT_COUNT, /* the caller dealt with all that was undelivered */
+                     SM_DUE_ASK,         /* the client is to be asked for an <a/> */
+                     SM_DUE_ACK,         /* an <r/> to the client went unanswered for ack_timeout */
+                     SM_DUE_ANSWER,      /* an <r/> of the client waits for SM_ACK_WAIT_MS */
+                     SM_DUE_PROBE,       /* a probe may be sent again */
+                     SM_DUE_OVERDUE,     /* a probe went unanswered for SM_PROBE_TIMEOUT_MS */
+                     SM_DUE_TCP,         /* the server's TCP is to be looked at */
+                     SM_DUE_RESUMED,     /* <resumed/> was held back for SM_ACK_WAIT_MS */
+                     SM_DUE_END,         /* a wait of the orderly end is over */
+                     SM_DUE_EXPIRY,      /* nobody resumed */
+                     SM_RULE_EVENTS,
 };
 
 /* A deed of the table: true leads to the row's first state, false to its second. */

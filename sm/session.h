@@ -13,12 +13,12 @@
 #include "sm/ids.h"
 
 enum sm_state {
-    SM_LIVE,      /* attached to a connection */
-    SM_HELD,      /* detached, kept for a resumption */
-    SM_RESUMING,  /* attached again; <resumed/> waits for the server's confirmation */
-    SM_ENDING,    /* unavailable and a probe were sent; its answer is awaited */
-    SM_CLOSING,   /* all was answered and </stream:stream> sent; the server's is awaited */
-    SM_LEFT,      /* no link any more: messages that wait for the next session of this full JID */
+    SM_LIVE,     /* attached to a connection */
+    SM_HELD,     /* detached, kept for a resumption */
+    SM_RESUMING, /* attached again; <resumed/> waits for the server's confirmation */
+    SM_ENDING,   /* unavailable and a probe were sent; its answer is awaited */
+    SM_CLOSING,  /* all was answered and </stream:stream> sent; the server's is awaited */
+    SM_LEFT,     /* no link any more: messages that wait for the next session of this full JID */
     SM_OVER,
 };
 
@@ -29,7 +29,8 @@ struct sm_identity {
     struct sm_text domain;   /* of the host, prepared */
     struct sm_text lang;     /* what the link's header gives to its stanzas: */
     struct sm_text prefixes; /* declarations, as text of a start tag */
-    struct sm_text up_lang;  /* and what the header that Holdfast sent on the link gives to the client's: */
+    struct sm_text
+        up_lang; /* and what the header that Holdfast sent on the link gives to the client's: */
     struct sm_text up_prefixes;
 };
 
@@ -40,23 +41,26 @@ struct sm_birth {
     bool ns2;               /* enabled in urn:xmpp:sm:2 */
     uint64_t link_received; /* bytes since connect, up to where the session begins */
     uint64_t link_sent;
-    uint8_t random[24];     /* 16 for the SM-ID, 8 for the probes */
+    uint8_t random[24]; /* 16 for the SM-ID, 8 for the probes */
     uint64_t now_ms;
 };
 
-/* A new session, LIVE, with <enabled/> in its first orders. -ENOMEM if there is no room for a record;
- * if `memory` is short (90 %), it is born not resumable, which sm_session_resumable tells: the caller
- * then answers <failed/> and frees it. Not in the arena for good before the first sm_commit. */
+/* A new session, LIVE, with <enabled/> in its first orders. -ENOMEM if there is no room for a
+ * record; if `memory` is short (90 %), it is born not resumable, which sm_session_resumable tells:
+ * the caller then answers <failed/> and frees it. Not in the arena for good before the first
+ * sm_commit. */
 [[nodiscard]] int sm_session_new(struct sm_core *core, const struct sm_birth *birth,
                                  struct sm_session **out, struct sm_orders *orders);
 
-/* After SM_DO_OVER, or right after birth: leaves a tombstone (if it was resumable) and frees record and
- * queues. A session with messages to hand over stays in the arena as SM_LEFT, without a handle. */
+/* After SM_DO_OVER, or right after birth: leaves a tombstone (if it was resumable) and frees record
+ * and queues. A session with messages to hand over stays in the arena as SM_LEFT, without a handle.
+ */
 void sm_session_free(struct sm_session *s, uint64_t now_ms);
 
-/* Applies one event by the table in rules.c; an event without a row for the state changes nothing and
- * gives false, which is no error of the caller. False also for a probe's answer that is none of this session's,
- * and for an SM_PASS for which there is no link or no memory. -> orders are added to *orders. */
+/* Applies one event by the table in rules.c; an event without a row for the state changes nothing
+ * and gives false, which is no error of the caller. False also for a probe's answer that is none of
+ * this session's, and for an SM_PASS for which there is no link or no memory. -> orders are added
+ * to *orders. */
 bool sm_step(struct sm_session *s, const struct sm_event *event, struct sm_orders *orders);
 
 /* True when orders' text has no room for another event's: commit, obey, clear, go on. */
@@ -70,7 +74,8 @@ void sm_commit(struct sm_session *s);
 
 /* --- the tail: bytes of the link's next stanza, which is not whole yet --- */
 
-/* Appends to the tail. False, and nothing changed, if there is no memory: the session is to be finished. */
+/* Appends to the tail. False, and nothing changed, if there is no memory: the session is to be
+ * finished. */
 [[nodiscard]] bool sm_tail_add(struct sm_session *s, struct sm_text bytes);
 [[nodiscard]] struct sm_text sm_tail(const struct sm_session *s);
 void sm_tail_drop(struct sm_session *s);
@@ -79,10 +84,12 @@ void *sm_scan(struct sm_session *s);
 
 /* --- what is to be written and sent --- */
 
-/* The next bytes for the client: a run of whole fresh stanzas (contiguous, may begin inside a stanza of
- * which a part was written), or one stanza that is late (then run->len is 0 and *one is filled: it is to be
- * carried over by itself, and SM_CLIENT_WROTE is told its raw length). False if there is nothing. Never while RESUMING. */
-[[nodiscard]] bool sm_unwritten(const struct sm_session *s, struct sm_text *run, struct sm_stanza *one);
+/* The next bytes for the client: a run of whole fresh stanzas (contiguous, may begin inside a
+ * stanza of which a part was written), or one stanza that is late (then run->len is 0 and *one is
+ * filled: it is to be carried over by itself, and SM_CLIENT_WROTE is told its raw length). False if
+ * there is nothing. Never while RESUMING. */
+[[nodiscard]] bool sm_unwritten(const struct sm_session *s, struct sm_text *run,
+                                struct sm_stanza *one);
 /* True if no stanza is half written: other text may be put in. */
 [[nodiscard]] bool sm_between(const struct sm_session *s);
 /* The next fresh stanza alone, for a connection on which none passes as it is; as sm_unwritten. */
@@ -98,16 +105,17 @@ void *sm_scan(struct sm_session *s);
 
 /* --- the end --- */
 
-/* The oldest stanza for the client that is neither acknowledged nor returned yet; false: none left. In
- * SM_END_REPLACED and SM_END_CONFLICT and when the link is dead, those of SM_FATE_KEEP are left out: they
- * stay for the next session. `answered` says how the stanza is counted. */
+/* The oldest stanza for the client that is neither acknowledged nor returned yet; false: none left.
+ * In SM_END_REPLACED and SM_END_CONFLICT and when the link is dead, those of SM_FATE_KEEP are left
+ * out: they stay for the next session. `answered` says how the stanza is counted. */
 [[nodiscard]] bool sm_undelivered(struct sm_session *s, struct sm_stanza *out);
 enum sm_undelivered_fate { SM_RETURNED, SM_DROPPED, SM_LOST };
 void sm_undelivered_done(struct sm_session *s, enum sm_undelivered_fate how);
 /* All were dealt with: </stream:stream> goes out (if the link lives) and CLOSING begins. */
 void sm_returned(struct sm_session *s, uint64_t now_ms, struct sm_orders *orders);
 
-/* After SM_DO_UNCONFIRMED: the next stanza of the client's that was said but not confirmed; false: none. */
+/* After SM_DO_UNCONFIRMED: the next stanza of the client's that was said but not confirmed; false:
+ * none. */
 [[nodiscard]] bool sm_unconfirmed(struct sm_session *s, struct sm_stanza *out);
 
 /* --- resuming, and a new login on the same resource --- */
@@ -115,8 +123,8 @@ void sm_returned(struct sm_session *s, uint64_t now_ms, struct sm_orders *orders
 enum sm_may_resume { SM_RESUME_FINE, SM_RESUME_TOO_HIGH, SM_RESUME_TOO_LOW, SM_RESUME_NOT };
 [[nodiscard]] enum sm_may_resume sm_may_resume(const struct sm_session *s, uint32_t h);
 
-/* Moves the messages that an ended session of the same full JID left behind into this one's queue, as
- * late; gives how many. The commit that follows holds both. */
+/* Moves the messages that an ended session of the same full JID left behind into this one's queue,
+ * as late; gives how many. The commit that follows holds both. */
 size_t sm_adopt(struct sm_session *s, struct sm_orders *orders, uint64_t now_ms);
 
 /* --- looking --- */
@@ -136,12 +144,12 @@ void sm_session_set_user(struct sm_session *s, void *user);
 
 struct sm_view { /* for holdfastctl and the log */
     enum sm_state state;
-    uint32_t sent, acked;             /* server to client: pushed ever, last h accepted */
-    uint32_t taken, confirmed, said;  /* client to server */
-    uint32_t held;                    /* stanzas in the queue for the client */
+    uint32_t sent, acked;            /* server to client: pushed ever, last h accepted */
+    uint32_t taken, confirmed, said; /* client to server */
+    uint32_t held;                   /* stanzas in the queue for the client */
     size_t held_bytes, up_bytes;
-    uint64_t since_ms;                /* in this state since, CLOCK_BOOTTIME */
-    uint64_t expires_ms;              /* HELD: when */
+    uint64_t since_ms;   /* in this state since, CLOCK_BOOTTIME */
+    uint64_t expires_ms; /* HELD: when */
     uint64_t max_ms;
     bool resumable;
 };

@@ -20,7 +20,8 @@ enum {
     SM_WIRE_DOMAIN = 1023,
 };
 
-/* `id` NULL: not resumable; then neither id nor max is said. `max_ms` is said in seconds, at least 1. */
+/* `id` NULL: not resumable; then neither id nor max is said. `max_ms` is said in seconds, at
+ * least 1. */
 size_t sm_wire_enabled(char out[SM_WIRE_MAX], bool ns2, const char *id, uint64_t max_ms);
 size_t sm_wire_resumed(char out[SM_WIRE_MAX], bool ns2, uint32_t h, const char *previd);
 

@@ -333,7 +333,8 @@ static void *work(void *arg)
     struct gate *g = arg;
 
     for (uint32_t i = 0; i < TURNS; i++) {
-        struct admission_place *shared = enter(g, "192.0.2.1").place, *other = enter_nth(g, i % 100).place;
+        struct admission_place *shared = enter(g, "192.0.2.1").place,
+                               *other = enter_nth(g, i % 100).place;
 
         admission_leave(g->a, shared);
         admission_leave(g->a, other);

@@ -60,8 +60,9 @@ static struct seen fed(const char *text, size_t piece, size_t item_max)
     return seen;
 }
 
-static const char stream[] = "<?xml version='1.0'?><stream:stream a='>'>  <message><body>a</body></message><r/>\n"
-                             "<iq type='get' id=\"/>\"><q/></iq></stream:stream>";
+static const char stream[] =
+    "<?xml version='1.0'?><stream:stream a='>'>  <message><body>a</body></message><r/>\n"
+    "<iq type='get' id=\"/>\"><q/></iq></stream:stream>";
 
 static void assert_stream(const struct seen *s)
 {
@@ -110,8 +111,9 @@ static void held_bytes_come_again_in_order(void **)
 
 static void an_over_long_item_is_skipped_and_named_by_its_start_tag(void **)
 {
-    static const char text[] = "<stream:stream><message id='m' to='a@b'><body>0123456789012345678901234567890123456789"
-                               "</body></message><r/>";
+    static const char text[] =
+        "<stream:stream><message id='m' to='a@b'><body>0123456789012345678901234567890123456789"
+        "</body></message><r/>";
 
     for (size_t piece = 1; piece < sizeof text; piece++) {
         struct seen seen = fed(text, piece, 50);
@@ -149,7 +151,8 @@ static void an_over_long_header_is_the_end(void **)
         assert_int_equal(fed(text, piece, 100).found[0], INFLOW_TOO_LONG);
 }
 
-/* RFC 6120, 6.4.6: what was pipelined behind <auth/> belongs to the stream that begins after success. */
+/* RFC 6120, 6.4.6: what was pipelined behind <auth/> belongs to the stream that begins after
+ * success. */
 static void a_restart_leaves_what_was_not_seen(void **)
 {
     static const char text[] = "<stream:stream><auth/><stream:stream><iq/>";

@@ -11,15 +11,17 @@
 #include <cmocka.h>
 
 /* Every state in which the client has not authenticated. */
-static const enum login_state strangers[] = {LOGIN_CLEAR, LOGIN_OFFERED, LOGIN_SECURE, LOGIN_AUTH, LOGIN_EXCHANGE};
+static const enum login_state strangers[] = {LOGIN_CLEAR, LOGIN_OFFERED, LOGIN_SECURE, LOGIN_AUTH,
+                                             LOGIN_EXCHANGE};
 
 static void a_stranger_reaches_the_server_only_to_authenticate(void **)
 {
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
         assert_false(login_authenticated(strangers[i]));
         for (int says = 0; says < LOGIN_SAYS; says++) {
-            bool login = says == LOGIN_HEADER || says == LOGIN_STARTTLS || says == LOGIN_SASL_AUTH ||
-                         says == LOGIN_SASL_RESPONSE || says == LOGIN_SASL_ABORT || says == LOGIN_IQ_AUTH ||
+            bool login = says == LOGIN_HEADER || says == LOGIN_STARTTLS ||
+                         says == LOGIN_SASL_AUTH || says == LOGIN_SASL_RESPONSE ||
+                         says == LOGIN_SASL_ABORT || says == LOGIN_IQ_AUTH ||
                          says == LOGIN_IQ_REGISTER;
 
             if (!login)
@@ -48,7 +50,8 @@ static void a_header_is_taken_where_one_is_awaited(void **)
         assert_int_equal(verdict, awaited ? LOGIN_TAKE : LOGIN_BAD_FORMAT);
         if (awaited) /* and nothing else is */
             for (int says = LOGIN_HEADER + 1; says < LOGIN_SAYS; says++)
-                assert_int_equal(login_judge((enum login_state)state, (enum login_says)says), LOGIN_BAD_FORMAT);
+                assert_int_equal(login_judge((enum login_state)state, (enum login_says)says),
+                                 LOGIN_BAD_FORMAT);
     }
 }
 
@@ -81,7 +84,8 @@ static void who_is_bound_cannot_become_somebody_else(void **)
 {
     for (int state = LOGIN_BOUND; state <= LOGIN_RESUMED; state++) {
         assert_int_equal(login_judge((enum login_state)state, LOGIN_IQ_AUTH), LOGIN_REFUSED);
-        assert_int_equal(login_judge((enum login_state)state, LOGIN_SASL_AUTH), LOGIN_POLICY_VIOLATION);
+        assert_int_equal(login_judge((enum login_state)state, LOGIN_SASL_AUTH),
+                         LOGIN_POLICY_VIOLATION);
     }
 }
 
