@@ -252,8 +252,7 @@ static bool take_proxy_header(struct client *c, struct span in)
     struct sockaddr_storage source;
     size_t used;
 
-    if (!conf_networks_hold(&c->listen->proxy_from, (const struct sockaddr *)&c->peer) ||
-        buffer_len(&c->in.kept) + in.len > TOOLS_RECEIVE || !buffer_put(&c->in.kept, in)) {
+    if (buffer_len(&c->in.kept) + in.len > TOOLS_RECEIVE || !buffer_put(&c->in.kept, in)) {
         c->handler->ended(c, END_PROXY_HEADER);
         return false;
     }

@@ -283,6 +283,8 @@ void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
     tools->counters.accepted++;
     if (!c->expects_proxy)
         (void)client_admit(c);
+    else if (!conf_networks_hold(&listen->proxy_from, (const struct sockaddr *)peer))
+        farewell_client(c, END_PROXY_HEADER, SPAN_NONE); /* no balancer of ours */
 }
 
 void relay_arrived(struct client *c)

@@ -70,7 +70,7 @@ class Connection:
         for end, wanted in ((self.client, client), (self.server, server)):
             if wanted and end.fileno() >= 0:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                end.close()
+                close(end)
 
     def finish(self):
         """FIN to both sides; what they still send is read and thrown away.
@@ -94,8 +94,17 @@ class Connection:
     def close(self):
         for task in self.tasks:
             task.cancel()
-        self.client.close()
-        self.server.close()
+        close(self.client)
+        close(self.server)
+
+
+def close(end):
+    """The event loop is told first, or it would drop the next socket with the same number."""
+    if end.fileno() >= 0:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(end)
+        loop.remove_writer(end)
+        end.close()
 
 
 class Relay:
@@ -160,6 +169,6 @@ class Relay:
     async def close(self):
         for task in (self.accepting, *self.waiting):
             task.cancel()
-        self.listener.close()
+        close(self.listener)
         for connection in self.connections:
             connection.close()
