@@ -192,6 +192,31 @@ void client_flush(struct client *c)
         ev_io_stop(c->tools->loop, &c->writable);
 }
 
+void client_wrote(struct client *c, uint32_t stanza)
+{
+    struct client_mark *newest = &c->marks[c->mark];
+
+    if (newest->wire && newest->stanza == stanza)
+        return;
+    c->mark = (uint8_t)((c->mark + 1) % CLIENT_MARKS);
+    c->marks[c->mark] = (struct client_mark){c->wire_out + buffer_len(&c->out), stanza};
+}
+
+bool client_reached(const struct client *c, uint32_t *stanza)
+{
+    int waiting = net_unacknowledged(c->fd);
+
+    for (unsigned i = 0; waiting >= 0 && i < CLIENT_MARKS; i++) {
+        const struct client_mark *m = &c->marks[(c->mark + CLIENT_MARKS - i) % CLIENT_MARKS];
+
+        if (m->wire && m->wire + (uint64_t)waiting <= c->wire_out) {
+            *stanza = m->stanza;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool client_start_tls(struct client *c)
 {
     size_t host = c->host ? (size_t)(c->host - c->tools->conf->hosts) : 0;

@@ -48,6 +48,14 @@ struct negotiation {
     bool thrown;       /* the fresh link was bound to a throw-away resource: `jid` */
 };
 
+/* A moment of writing: all stanzas up to number `stanza` lie in the first `wire` bytes. */
+struct client_mark {
+    uint64_t wire;
+    uint32_t stanza; /* as XEP-0198 counts, modulo 2^32 */
+};
+
+enum { CLIENT_MARKS = 8 };
+
 struct client {
     LIST_ENTRY(client) entry;
     SLIST_ENTRY(client) moving; /* among the worker's movers */
@@ -68,7 +76,9 @@ struct client {
     struct span said_prefixes;
     uint64_t id; /* for the log: unique in the process */
     uint64_t began_ms;
-    uint64_t wire_out;             /* bytes given to the kernel */
+    uint64_t wire_out;                      /* bytes given to the kernel */
+    struct client_mark marks[CLIENT_MARKS]; /* the latest, in a ring … */
+    uint8_t mark;                           /* … whose newest is this one */
     struct admission_place *place; /* among its address's connections that have not authenticated */
     struct sockaddr_storage peer;
     ev_io readable, writable;
@@ -104,6 +114,11 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
 void client_write(struct client *c, struct span bytes);
 void client_puts(struct client *c, const char *text);
 void client_flush(struct client *c);
+
+/* Notes that all stanzas up to this number have been written; and, by what the client's TCP has
+ * acknowledged, up to which number they have reached it: false if nothing is known. */
+void client_wrote(struct client *c, uint32_t stanza);
+[[nodiscard]] bool client_reached(const struct client *c, uint32_t *stanza);
 
 /* True if the socket takes no more for now. */
 [[nodiscard]] bool client_blocked(const struct client *c);

@@ -10,7 +10,6 @@
 #include "parser/stanza.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
-#include "proxy/net.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/text.h"
@@ -132,13 +131,11 @@ void farewell_detach(struct client *c, enum end end)
 static uint32_t delivered(const struct client *c)
 {
     struct sm_view view = sm_session_view(c->link->session);
-    struct sm_stanza one = {0};
-    struct sm_text run;
+    uint32_t reached;
 
-    if (client_blocked(c) || sm_unwritten(c->link->session, &run, &one) ||
-        net_unacknowledged(c->fd) != 0)
+    if (!client_reached(c, &reached) || reached - view.acked > view.passed)
         return 0;
-    return view.held;
+    return reached - view.acked;
 }
 
 void farewell_close(struct client *c)

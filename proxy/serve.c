@@ -100,6 +100,14 @@ static void write_ask(struct link *l)
     c->asks = false;
 }
 
+static void note_written(struct link *l)
+{
+    struct sm_view view = sm_session_view(l->session);
+
+    if (view.passed)
+        client_wrote(l->client, view.acked + view.passed);
+}
+
 void serve_client(struct link *l)
 {
     struct client *c = l->client;
@@ -120,6 +128,7 @@ void serve_client(struct link *l)
         write_ask(l);
     }
     client_flush(c);
+    note_written(l);
     if (!share) /* the rest has its turn when others had theirs */
         ev_io_start(c->tools->loop, &c->writable);
 }

@@ -253,6 +253,7 @@ struct sm_view sm_session_view(const struct sm_session *s)
         .confirmed = r->confirmed,
         .said = r->said,
         .held = r->down.count,
+        .passed = r->down.passed,
         .held_bytes = queue_bytes(&s->down),
         .up_bytes = queue_bytes(&s->up),
         .since_ms = r->since_ms,

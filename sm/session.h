@@ -147,6 +147,7 @@ struct sm_view { /* for holdfastctl and the log */
     uint32_t sent, acked;            /* server to client: pushed ever, last h accepted */
     uint32_t taken, confirmed, said; /* client to server */
     uint32_t held;                   /* stanzas in the queue for the client */
+    uint32_t passed;                 /* of them: written whole to the connection of now */
     size_t held_bytes, up_bytes;
     uint64_t since_ms;   /* in this state since, CLOCK_BOOTTIME */
     uint64_t expires_ms; /* HELD: when */

@@ -12,6 +12,7 @@ and, last, `N passed, N failed`. The seed decides the cuts; their exact places a
 
 import argparse
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -59,15 +60,15 @@ class Pair:
         return faults + self.verdict()
 
     async def begin(self):
-        host, starttls_port, tls_port = self.front.host, self.front.starttls_port, self.front.tls_port
+        front = self.front
         tls = self.dice.choice(("starttls", "tls"))
-        self.relay = Relay(tls_port if tls == "tls" else starttls_port)
+        self.relay = Relay(front.tls_port if tls == "tls" else front.starttls_port)
         await self.relay.start()
         domain = self.server.domain
         self.bob = RawClient(self.server.host, self.server.port, domain)
         await self.bob.log_in(self.bob_jid.split("@")[0], servers.PASSWORD, "desk")
         self.bob.send("<presence/>")
-        self.alice = SmClient(host, self.relay.port, domain, tls=tls, ca=self.front.ca)
+        self.alice = SmClient(front.host, self.relay.port, domain, tls=tls, ca=front.ca)
         await self.alice.log_in(self.alice_jid.split("@")[0], servers.PASSWORD, "phone")
         self.alice.say("<presence/>")
         await self.bob.until(lambda: "" in self.bob.presences(self.alice_jid))
@@ -166,9 +167,10 @@ async def run(world, given):
         begin = time.monotonic()
         faults = await pair.play()
         said = len(pair.said_by_alice) + len(pair.said_by_bob)
+        seconds = time.monotonic() - begin
         print(
-            f"{'FAIL' if faults else 'ok  '} pair {pair.number} on {pair.server.name}: {said} messages,"
-            f" {pair.cuts} cuts, {pair.attempts} attempts ({time.monotonic() - begin:.1f} s)"
+            f"{'FAIL' if faults else 'ok  '} pair {pair.number} on {pair.server.name}:"
+            f" {said} messages, {pair.cuts} cuts, {pair.attempts} attempts ({seconds:.1f} s)"
         )
         for fault in faults:
             print(f"       {fault[:500]}")
@@ -184,6 +186,7 @@ async def run(world, given):
 
 def main():
     process.exit_on_sigterm()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each write to a cut socket
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--cuts", type=int, default=30)

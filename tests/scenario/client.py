@@ -52,7 +52,8 @@ class Client:
             self.context.check_hostname = False
             self.context.load_verify_locations(ca)
         if version:
-            self.context.maximum_version = getattr(ssl.TLSVersion, f"TLSv{version.replace('.', '_')}")
+            name_of = f"TLSv{version.replace('.', '_')}"
+            self.context.maximum_version = getattr(ssl.TLSVersion, name_of)
         if alpn:
             self.context.set_alpn_protocols(alpn.split(","))
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -156,9 +157,7 @@ class Client:
         if how in ("fin", "alert"):
             self.sock.shutdown(socket.SHUT_WR)
         else:
-            self.sock.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-            )
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.close()
 
     def close(self):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Does what a conversation says, line by line; README.md explains the language.
 
-Each kind of line is a method of one of its three parts, which end with a table of them. What was said on all sides is kept,
-and is what a failure shows.
+Each kind of line is a method of one of its three parts, which end with a table of them. What was
+said on all sides is kept, and is what a failure shows.
 """
 
 import re
@@ -48,9 +48,10 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
     def note(self, who, direction, text):
         if len(text) > SHOWN:
             text = f"{text[:SHOWN // 2]} … {text[-SHOWN // 2:]} ({len(text)} characters)"
-        arrow = {">": "says", "<": "hears", "-": "does"}[direction]
+        verbs = {">": "says", "<": "hears", "-": "does"}
         if "/" in who or " " in who:
-            arrow = {">": "brought the server", "<": "takes from the server", "-": "does"}[direction]
+            verbs |= {">": "brought the server", "<": "takes from the server"}
+        arrow = verbs[direction]
         self.transcript.append(f"{time.monotonic() - self.began:7.3f}  {who} {arrow}: {text}")
 
     def run(self, daemon):
@@ -93,7 +94,8 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
         return (
             f"{self.script.path}:{step.line}: {step.text}\n"
             f"    {type(why).__name__}: {why}\n{violations}"
-            f"--- the conversation\n" + "\n".join(self.transcript) + f"\n--- the daemon's log\n{log}"
+            "--- the conversation\n" + "\n".join(self.transcript) + "\n"
+            f"--- the daemon's log\n{log}"
         )
 
     def own_log(self):
@@ -134,7 +136,8 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
             except Mismatch as mismatch:
                 if skipping and not isinstance(item, Gone):
                     continue
-                raise Failure(f"{mismatch}\n    expected {expectation.text}\n    came {item}") from None
+                text = f"{mismatch}\n    expected {expectation.text}\n    came {item}"
+                raise Failure(text) from None
 
 
 STEPS = client_steps.STEPS + server_steps.STEPS + daemon_steps.STEPS

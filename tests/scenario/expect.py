@@ -2,9 +2,10 @@
 """What a conversation writes down, compared with what came.
 
 Text may hold {name}: the first time it catches what stands there, afterwards it must be the same.
-{*} is anything, {+} a positive integer, {2..5} an integer between, {now} a time of this minute, as an attribute's value {none}
-says that there is no such attribute. In what is sent, {name} is put in, {x*60000} is so many x, and
-{\\x00} is a byte.
+{*} is anything, {+} a positive integer, {2..5} an integer between, {now} a time of this minute, and
+as an attribute's value {none} says that there is no such attribute. In what is sent, {name} is put
+in, {x*60000} is so many x, {\\x00} is a byte, and {sha1 alice.stream sesame} the digest of what was
+caught and a text.
 
 An expected element names what must be there; more attributes and children may be. `only` before it
 says that there is nothing else; `exactly` compares the bytes. The element <_/> has any name. Behind
@@ -187,7 +188,8 @@ class Expectation:
 
 
 def first_difference(left, right):
-    at = next((i for i, (a, b) in enumerate(zip(left, right)) if a != b), min(len(left), len(right)))
+    pairs = enumerate(zip(left, right))
+    at = next((i for i, (a, b) in pairs if a != b), min(len(left), len(right)))
     return f" at {at}: {left[at:at + 20]!r} and {right[at:at + 20]!r}"
 
 
@@ -225,7 +227,8 @@ def compare_nodes(wanted, node, caught, only):
     if only and set(node.attributes) - set(wanted.attributes):
         raise Mismatch(f"<{node.local}> has more attributes: {sorted(node.attributes)}")
     if wanted.text().strip() and not caught.match(wanted.text(), node.text()):
-        raise Mismatch(f"the text of <{node.local}> is {node.text()[:200]!r}, not {wanted.text()!r}")
+        text = node.text()[:200]
+        raise Mismatch(f"the text of <{node.local}> is {text!r}, not {wanted.text()!r}")
     left = node.nodes()
     for child in wanted.nodes():
         left.remove(some_child(child, left, node, caught, only))

@@ -293,8 +293,8 @@ class Link:
             self.stanza(element)
 
     def alone(self, what):
-        """Holdfast must not send ahead of an answer: servers choke on it."""
-        if self.stream.buffer:
+        """Holdfast must not send ahead of an answer, but for its goodbye: servers choke on it."""
+        if self.stream.buffer not in (b"", b"</stream:stream>"):
             self.server.violation(f"{self.name}: bytes behind {what} that was not answered yet")
 
     def authenticate(self, node):

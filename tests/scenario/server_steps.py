@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the stand-in server of a conversation says, sees and does: the lines that begin with `server`."""
+"""What the stand-in server of a conversation says, sees and does: the lines of `server`."""
 
 import re
 import time

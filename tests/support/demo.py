@@ -13,44 +13,15 @@ import time
 import process
 import servers
 from holdfast import Holdfast
-from rawclient import RawClient, StreamEnded, local_name
+from rawclient import RawClient, StreamEnded
 from relay import Relay
 from servers import PASSWORD
+from smclient import NotResumed, SmClient
 
-SM = "urn:xmpp:sm:3"
 DOMAIN = "localhost"
 PATIENCE = 20.0  # seconds for a whole talk
 COLUMN = 64
 GUESTS = ("alice", "bob")  # left alone by the show, for the visitor's own clients
-
-
-class Phone(RawClient):
-    """A client with as much of XEP-0198 as it takes to resume."""
-
-    counted = None  # stanzas since <enabled/>; None: stream management is off
-    id = None
-
-    async def enable(self):
-        self.send(f"<enable xmlns='{SM}' resume='true'/>")
-        await self.until(lambda: self.id)
-
-    async def resume(self, user, before):
-        await self.connect()
-        await self.authenticate(user, PASSWORD)
-        self.send(f"<resume xmlns='{SM}' h='{before.counted}' previd='{before.id}'/>")
-        await self.expect("resumed")
-        self.id, self.counted, self.jid = before.id, before.counted, before.jid
-        self.reading = asyncio.create_task(self.read())
-
-    def answer(self, element):
-        name = local_name(element)
-        if name == "enabled":
-            self.id, self.counted = element.get("id"), 0
-        elif name == "r" and self.counted is not None:
-            self.send(f"<a xmlns='{SM}' h='{self.counted}'/>")
-        elif name in ("message", "presence", "iq") and self.counted is not None:
-            self.counted += 1
-        super().answer(element)
 
 
 # How the network fails. Each takes the talk, lets Bob write number 2, and leaves Alice without a network.
@@ -69,7 +40,7 @@ async def close(talk):
 
 
 async def inside(talk):
-    """the connection breaks in the middle of a stanza"""
+    """the connection breaks inside a stanza"""
     broken = talk.relay.stop_after(60, "down")
     talk.bob_says()
     await broken.wait()
@@ -92,17 +63,22 @@ class Talk:
         self.cut, self.server, self.front = cut, server, front
         self.alice_name, self.bob_name = names(number, front)
         self.alice_jid = f"{self.alice_name}@{server.domain}"
+        self.bob_jid = f"{self.bob_name}@{server.domain}"
         self.begin = time.monotonic()
         self.lines = []
         self.said = 0
+        self.seen = 0  # presences of Alice's that Bob had before the cut
+        self.online = []  # clients to be dropped at the end
+        self.phones = []  # those of them that were Alice's
+        self.relay = Relay(front.starttls_port if front else server.port)
         self.faults = []
 
     def note(self, who, text):
         self.lines.append(f"{time.monotonic() - self.begin:5.2f} s  {who:5}  {text}")
 
     def phone(self):
-        tls, ca = ("starttls", self.front.ca) if self.front else (None, None)
-        return Phone(self.server.host, self.relay.port, self.server.domain, tls, ca)
+        where = (self.server.host, self.relay.port, self.server.domain)
+        return SmClient(*where, "starttls", self.front.ca) if self.front else RawClient(*where)
 
     def bob_says(self):
         self.said += 1
@@ -115,21 +91,19 @@ class Talk:
     async def play(self):
         try:
             async with asyncio.timeout(PATIENCE):
+                await self.relay.start()
                 await self.talk()
-        except (TimeoutError, StreamEnded, OSError) as error:
+        except (TimeoutError, StreamEnded, NotResumed, OSError) as error:
             self.faults.append(f"it broke off: {error or 'nothing came any more'}")
-        for one in (*self.phones, self.bob):
+        for one in self.online:
             one.abort()
         await self.relay.close()
         self.judge()
 
     async def talk(self):
-        self.phones = []
-        self.relay = Relay(self.front.starttls_port if self.front else self.server.port)
-        await self.relay.start()
         self.bob = RawClient(self.server.host, self.server.port, self.server.domain)
         await self.bob.log_in(self.bob_name, PASSWORD, "desk")
-        self.bob_jid = f"{self.bob_name}@{self.server.domain}"
+        self.online.append(self.bob)
         self.bob.send("<presence/>")
         await self.log_in()
         await self.bob.until(lambda: "" in self.bob.presences(self.alice_jid))
@@ -152,28 +126,26 @@ class Talk:
 
     async def log_in(self):
         self.alice = self.phone()
-        self.phones.append(self.alice)
         await self.alice.log_in(self.alice_name, PASSWORD, "phone")
+        self.online.append(self.alice)
+        self.phones.append(self.alice)
         self.jid = self.alice.jid
-        if self.front:
-            await self.alice.enable()
-        self.alice.send("<presence/>")
+        say = self.alice.say if self.front else self.alice.send
+        say("<presence/>")
         self.note("Alice", "logs in" + (", and has a session to resume" if self.front else ""))
 
     async def come_back(self):
-        if not self.front:
+        if self.front:
+            await self.alice.come_back()
+            self.note("Alice", "comes back: <resumed/>")
+        else:
             await self.log_in()
-            return
-        before, self.alice = self.alice, self.phone()
-        await self.alice.resume(self.alice_name, before)
-        self.phones.append(self.alice)
-        self.note("Alice", "comes back: <resumed/>")
 
     def judge(self):
         want = [f"message {n + 1}" for n in range(self.said)]
         heard = self.heard()
         lost = [text for text in want if text not in heard]
-        seen = self.bob.presences(self.alice_jid)[self.seen :]
+        seen = self.bob.presences(self.alice_jid)[self.seen :] if self.online else []
         if lost:
             self.faults.append(f"lost: {', '.join(lost)}")
         elif heard != want:

@@ -182,8 +182,9 @@ class RawClient:
 
     def answer(self, element):
         if local_name(element) == "iq" and element.get("type") in ("get", "set"):
+            asker = element.get("from", self.domain)
             self.send(
-                f"<iq type='error' id='{element.get('id')}' to='{element.get('from', self.domain)}'>"
+                f"<iq type='error' id='{element.get('id')}' to='{asker}'>"
                 f"<error type='cancel'><service-unavailable xmlns='{STANZAS}'/></error></iq>"
             )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A TCP relay (asyncio) that stands for the network between a client and Holdfast, and fails on command.
+"""A TCP relay (asyncio): the network between a client and Holdfast, which fails on command.
 
 It carries bytes and knows nothing of TLS or XML. The client always finds it at the same port. A
 fault hits the connections that are there at that moment; later ones are served, or, while the gate

@@ -128,7 +128,7 @@ class Prosody(Server):
         return "return {\n[false] = { version = 1; };\n" + items + "};\n"
 
     def config(self):
-        modules = ["roster", "saslauth", "tls", "disco", "posix", "ping", "carbons", "csi", "offline"]
+        modules = "roster saslauth tls disco posix ping carbons csi offline".split()
         modules += ["smacks"] if self.sm else []
         modules += self.more.get("modules", [])
         lines = [
@@ -180,7 +180,7 @@ class Ejabberd(Server):
         )
 
     def accounts(self):
-        """Erlang that makes the accounts once ejabberd is up; rosters first, the accounts in order."""
+        """Erlang that makes rosters and accounts once ejabberd is up, the accounts last, in order."""
         domain = f'<<"{self.domain}">>'
         befriend = [
             f'ok = mod_admin_extra:add_rosteritem(<<"{user}">>, {domain}, <<"{friend}">>, {domain},'
@@ -261,7 +261,8 @@ class Jabberd2(Server):
 
     def start(self):
         self.database()
-        self.write("<users><user><name>jabberd</name><secret>secret</secret></user></users>", "users.xml")
+        user = "<user><name>jabberd</name><secret>secret</secret></user>"
+        self.write(f"<users>{user}</users>", "users.xml")
         self.write("<rules/>", "filter.xml")
         self.write(self.router_config(), "router.xml")
         self.write(self.sm_config(), "sm.xml")
@@ -304,7 +305,8 @@ class Jabberd2(Server):
     def to_router(self):
         return (
             f"<router><ip>{self.host}</ip><port>{self.router_port}</port><user>jabberd</user>"
-            "<pass>secret</pass><retry><init>30</init><lost>30</lost><sleep>1</sleep></retry></router>"
+            "<pass>secret</pass><retry><init>30</init><lost>30</lost><sleep>1</sleep></retry>"
+            "</router>"
         )
 
     def sqlite(self):
@@ -324,10 +326,10 @@ class Jabberd2(Server):
         )
 
     def sm_config(self):
-        chains = "".join(
-            f"<chain id='{chain}'>{''.join(f'<module>{m}</module>' for m in modules.split())}</chain>"
-            for chain, modules in SM_CHAINS
-        )
+        chains = ""
+        for chain, modules in SM_CHAINS:
+            inside = "".join(f"<module>{module}</module>" for module in modules.split())
+            chains += f"<chain id='{chain}'>{inside}</chain>"
         return (
             f"<sm>{self.common('sm')}{self.to_router()}<local><id>{self.domain}</id></local>"
             f"<storage><path>{self.modules}</path><driver>sqlite</driver>{self.sqlite()}</storage>"
@@ -419,7 +421,7 @@ def can_log_in(port, domain, user, before=b""):
         " xmlns:stream='http://etherx.jabber.org/streams'>"
     ).encode()
     secret = base64.b64encode(f"\0{user}\0{PASSWORD}".encode())
-    sasl = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + secret + b"</auth>"
+    sasl = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % secret
     steps = (
         (before + header, b"</stream:features>"),
         (sasl, b"<success"),

@@ -56,7 +56,8 @@ class SmClient(RawClient):
     def take_ack(self, h):
         count = h - self.acked
         if not 0 <= count <= len(self.unacked):
-            raise NotResumed(f"h={h}, but {self.acked} acknowledged, {len(self.unacked)} unacknowledged")
+            held = len(self.unacked)
+            raise NotResumed(f"h={h}, but {self.acked} acknowledged, {held} unacknowledged")
         for _ in range(count):
             self.unacked.popleft()
         self.acked = h

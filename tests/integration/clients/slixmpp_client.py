@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""slixmpp as a client of the matrix. It resumes by itself, but reconnecting is the application's."""
+"""slixmpp as a client of the matrix. It resumes by itself; reconnecting is the application's."""
 
 import asyncio
 
