@@ -70,8 +70,6 @@ static void freeze(struct link *l)
     if (!old)
         return;
     old->frozen = true;
-    l->client = NULL;
-    old->link = NULL;
     farewell_client(old, END_TAKEN_OVER, SPAN_NONE);
     l->tools->counters.taken_over++;
     orders_tell(l, (struct sm_event){.type = SM_CLIENT_GONE});

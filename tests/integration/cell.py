@@ -197,7 +197,7 @@ class Cell:
         await self.come_back()
 
     async def inside(self):
-        """Stanzas of several TLS records are cut in the middle: one of Alice's, then one of Bob's."""
+        """Stanzas of several TLS records are cut in the middle: Alice's first, then Bob's."""
         self.relay.shut()
         half = self.relay.stop_after(20000, "up")
         self.alice_says(1, "flight")

@@ -180,7 +180,7 @@ class Ejabberd(Server):
         )
 
     def accounts(self):
-        """Erlang that makes rosters and accounts once ejabberd is up, the accounts last, in order."""
+        """Erlang that makes rosters, then accounts in their order, once ejabberd is up."""
         domain = f'<<"{self.domain}">>'
         befriend = [
             f'ok = mod_admin_extra:add_rosteritem(<<"{user}">>, {domain}, <<"{friend}">>, {domain},'
