@@ -97,7 +97,7 @@ void client_login_deadline(struct client *c)
 
 void client_read(struct client *c, bool on)
 {
-    if (on && c->phase != CLIENT_DEAD)
+    if ((on || c->broken) && c->phase != CLIENT_DEAD)
         ev_io_start(c->tools->loop, &c->readable);
     else
         ev_io_stop(c->tools->loop, &c->readable);
@@ -105,7 +105,14 @@ void client_read(struct client *c, bool on)
 
 bool client_blocked(const struct client *c)
 {
-    return c->phase != CLIENT_OPEN || buffer_len(&c->out) > 0;
+    return c->phase != CLIENT_OPEN || c->broken || buffer_len(&c->out) > 0;
+}
+
+void client_failed(struct client *c)
+{
+    c->failed = true;
+    if (c->phase == CLIENT_OPEN)
+        ev_feed_event(c->tools->loop, &c->readable, EV_READ);
 }
 
 /* Where bytes for the socket go: behind those that wait, or to the worker's buffer, which is sent
@@ -124,9 +131,9 @@ void client_write(struct client *c, struct span bytes)
     if (c->tls) {
         tls_output(c->tls, outlet(c));
         if (!tls_write(c->tls, bytes))
-            c->why = END_MEMORY;
+            client_failed(c);
     } else if (!buffer_put(outlet(c), bytes)) {
-        c->why = END_MEMORY;
+        client_failed(c);
     }
 }
 
@@ -146,11 +153,21 @@ static ssize_t send_from(struct client *c, struct buffer *b)
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return -1;
         if (n < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? (ssize_t)sent : -1;
+            break;
         sent += (size_t)n;
     }
     return (ssize_t)sent;
+}
+
+/* Nothing more can be sent; why is told by the next read, also where reading was stopped. */
+static void broken(struct client *c)
+{
+    c->broken = true;
+    ev_io_stop(c->tools->loop, &c->writable);
+    ev_io_start(c->tools->loop, &c->readable);
 }
 
 /* The worker's buffer keeps its memory: it is used again by the next connection. */
@@ -166,7 +183,9 @@ static void flush_wire(struct client *c)
         c->tools->counters.client_bytes_out += (uint64_t)sent;
         rest = (struct span){rest.p + sent, rest.len - (size_t)sent};
         if (!buffer_put(&c->out, rest))
-            c->why = END_MEMORY;
+            client_failed(c);
+    } else if (c->phase != CLIENT_DEAD) {
+        broken(c);
     }
     wire->start = wire->end = 0;
 }
@@ -182,9 +201,11 @@ void client_flush(struct client *c)
             buffer_take(&c->out, (size_t)sent);
             c->wire_out += (uint64_t)sent;
             c->tools->counters.client_bytes_out += (uint64_t)sent;
+        } else if (sent < 0 && c->phase != CLIENT_DEAD) {
+            broken(c);
         }
     }
-    if (c->phase == CLIENT_DEAD)
+    if (c->phase == CLIENT_DEAD || c->broken)
         return;
     if (buffer_len(&c->out))
         ev_io_start(c->tools->loop, &c->writable);
@@ -356,7 +377,13 @@ static void take_kept(struct client *c)
 static void on_readable(struct ev_loop *, ev_io *w, int)
 {
     struct client *c = w->data;
-    ssize_t n = recv(c->fd, c->tools->received, sizeof c->tools->received, MSG_DONTWAIT);
+    ssize_t n;
+
+    if (c->failed && c->phase == CLIENT_OPEN) {
+        c->handler->ended(c, END_MEMORY);
+        return;
+    }
+    n = recv(c->fd, c->tools->received, sizeof c->tools->received, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;

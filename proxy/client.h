@@ -76,6 +76,7 @@ struct client {
     struct span said_prefixes;
     uint64_t id; /* for the log: unique in the process */
     uint64_t began_ms;
+    size_t share; /* bytes of its session that may still be written before others have their turn */
     uint64_t wire_out;                      /* bytes given to the kernel */
     struct client_mark marks[CLIENT_MARKS]; /* the latest, in a ring … */
     uint8_t mark;                           /* … whose newest is this one */
@@ -86,7 +87,8 @@ struct client {
     int fd;
     enum client_phase phase;
     enum login_state login;
-    enum end why;
+    bool failed; /* something could not be kept for it: it ends as soon as that is safe */
+    bool broken; /* nothing more can be sent to it */
     bool expects_proxy;
     bool delayed;      /* its address connects too fast: nothing is read yet */
     bool header_given; /* a stream header went to the client: a stream error may follow */
@@ -119,6 +121,9 @@ void client_flush(struct client *c);
  * acknowledged, up to which number they have reached it: false if nothing is known. */
 void client_wrote(struct client *c, uint32_t stanza);
 [[nodiscard]] bool client_reached(const struct client *c, uint32_t *stanza);
+
+/* Memory for its bytes was lacking: it ends, as soon as nobody on the stack holds it. */
+void client_failed(struct client *c);
 
 /* True if the socket takes no more for now. */
 [[nodiscard]] bool client_blocked(const struct client *c);

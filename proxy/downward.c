@@ -35,8 +35,7 @@ static void session_item(struct link *l, const struct item *item, struct span ra
         }
         break;
     case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
-        relay_say(l, raw);
-        l->tools->orders->todo |= SM_DO_WRITE;
+        relay_take_other(l, item, raw);
         break;
     default:
         l->tools->counters.ignored++;
@@ -92,6 +91,9 @@ static void session_bytes(struct link *l, struct span fresh)
         if (in_tail && !sm_tail_add(s, (struct sm_text){raw.p, raw.len})) {
             sm_tail_drop(s);
             l->skips = framed == FRAMED_MORE;
+            l->tools->counters.stanzas_lost++;
+            log_at(LOG_WARN, "undelivered", f_u64("link", l->id), f_u32("lost", 1),
+                   f_str("why", "memory"));
             orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
             continue;
         }
@@ -148,6 +150,10 @@ static void link_bytes(struct link *l, struct span fresh)
         if (found == INFLOW_MORE)
             break;
         plain_item(l, found, raw);
+        if (l->tls && !tls_ready(l->tls) && (fresh.len || inflow_waits(&l->in))) {
+            greet_item(l, INFLOW_BAD, SPAN_NONE); /* in the clear, behind <proceed/> */
+            return;
+        }
     }
     if (l->session && l->phase == LINK_OPEN) {
         if (fresh.len)

@@ -56,7 +56,7 @@ static void give_header(struct client *c, struct sink *k)
     struct link *l = c->link;
 
     if (!text_keep(&c->lang, l->lang) || !text_keep(&c->prefixes, l->prefixes))
-        c->why = END_MEMORY;
+        client_failed(c);
     header_write(k, &(struct header){.from = span_of(l->host->domain),
                                      .id = l->id_text,
                                      .lang = l->lang,
@@ -89,8 +89,9 @@ static void take_header(struct link *l, struct span raw)
         l->stage = LINK_FEATURES;
         return;
     }
-    if (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured) {
-        give_up(l, "no STARTTLS");
+    if (c->login == LOGIN_RESTART ||
+        (l->host->upstream_tls == CONF_UPSTREAM_STARTTLS && !l->secured)) {
+        give_up(l, "a stream of before XMPP 1.0");
         return;
     }
     l->stage = LINK_READY; /* a stream of before XMPP 1.0 has no features (XEP-0078) */
@@ -158,12 +159,13 @@ static void succeeded(struct client *c)
     struct sink k = SINK(account);
     struct span local = sasl_account(&n->sasl);
 
+    text_free(&n->account);
     if (local.p) {
         sink_put(&k, local);
         sink_puts(&k, "@");
         sink_puts(&k, c->host->domain);
         if (!text_keep(&n->account, sink_span(&k)))
-            c->why = END_MEMORY;
+            client_failed(c);
     }
     c->login = LOGIN_RESTART;
     c->header_given = false;
@@ -254,12 +256,26 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
     negotiate_bound(c);
 }
 
+static bool is_of_host(const struct client *c, struct span jid)
+{
+    char text[JID_PART_MAX + 1];
+    struct sink k = SINK(text);
+    struct span local, domain, resource;
+
+    return jid_split(jid, &local, &domain, &resource) && jid_domain(&k, domain) &&
+           span_is(sink_span(&k), c->host->domain);
+}
+
 static void take_bound(struct client *c, const struct element *e)
 {
     const struct element *bind = element_child(e, NS_BIND, "bind");
     const struct element *jid = element_child(bind, NS_BIND, "jid");
     bool bound = span_is(element_attribute(e, "type"), "result") && jid && jid->text.len;
 
+    if (bound && !is_of_host(c, jid->text)) { /* what it says of others' accounts is not believed */
+        give_up(c->link, "bound a JID of another domain");
+        return;
+    }
     if (c->login_data->probing) {
         resume_proved(c, bound ? jid->text : SPAN_NONE);
         return;
@@ -276,6 +292,17 @@ static void take_bound(struct client *c, const struct element *e)
     negotiate_bind_answer(c);
 }
 
+/* To the one request that is under way (negotiate_iq). */
+static void take_login_answer(struct client *c, const struct element *e)
+{
+    if (c->login_data->iq_auth) {
+        logged_in_by_iq(c, e);
+        return;
+    }
+    pass_iq(c, e);
+    may_speak(c);
+}
+
 static void take_iq(struct link *l, const struct item *item, const struct element *e)
 {
     struct client *c = l->client;
@@ -286,10 +313,9 @@ static void take_iq(struct link *l, const struct item *item, const struct elemen
     if (answer && c->login == LOGIN_BIND && c->busy &&
         (n->probing || span_eq(id, n->bind_id.p ? n->bind_id : SPAN_LIT("bind"))))
         take_bound(c, e);
-    else if (answer && c->login == LOGIN_AUTH && n->iq_auth && span_eq(id, n->bind_id))
-        logged_in_by_iq(c, e);
-    else if (answer && c->login == LOGIN_AUTH)
-        pass_iq(c, e);
+    else if (answer && c->login == LOGIN_AUTH && c->busy && !n->exchanging &&
+             span_eq(id, n->bind_id))
+        take_login_answer(c, e);
     else
         l->tools->counters.ignored++;
 }

@@ -149,6 +149,25 @@ static enum inflow_found in_place(struct inflow *f, struct span *fresh, struct s
     return found;
 }
 
+/* The same, while an over-long item is skipped of which nothing but the start is kept. */
+static enum inflow_found skip_in_kept(struct inflow *f, size_t used, enum framed framed,
+                                      struct span *item)
+{
+    char *at = f->kept.p + f->kept.start + f->scanned;
+
+    memmove(at, at + used, buffer_len(&f->kept) - f->scanned - used);
+    f->kept.end -= used;
+    f->skipped += used;
+    if (f->skipped / 16 > f->item_max)
+        return INFLOW_TOO_LONG;
+    if (framed != FRAMED_ELEMENT)
+        return named(framed);
+    f->skipped = 0;
+    f->given = f->scanned;
+    *item = (struct span){f->kept.p + f->kept.start, f->scanned};
+    return INFLOW_SKIPPED;
+}
+
 /* Scans what is kept and not yet seen; an item begins where the last one ended. */
 static enum inflow_found in_kept(struct inflow *f, struct span *item)
 {
@@ -158,6 +177,8 @@ static enum inflow_found in_kept(struct inflow *f, struct span *item)
 
     unseen = (struct span){unseen.p + f->scanned, unseen.len - f->scanned};
     framed = framer_next(&f->framer, unseen, &used);
+    if (f->skipped)
+        return skip_in_kept(f, used, framed, item);
     f->scanned += used;
     if (framed == FRAMED_SPACE) {
         f->given = f->scanned;

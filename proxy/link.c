@@ -88,7 +88,7 @@ void link_depart(struct link *l)
 void link_read(struct link *l, bool on)
 {
     l->reads = on;
-    if (on && (l->phase == LINK_OPEN || l->phase == LINK_LEAVING) && !l->eof)
+    if ((on || l->broken) && (l->phase == LINK_OPEN || l->phase == LINK_LEAVING) && !l->eof)
         ev_io_start(l->tools->loop, &l->readable);
     else
         ev_io_stop(l->tools->loop, &l->readable);
@@ -126,7 +126,8 @@ void link_puts(struct link *l, const char *text)
 
 bool link_blocked(const struct link *l)
 {
-    return buffer_len(&l->out) > 0 || l->phase == LINK_DIALING || l->phase == LINK_IN_LINE;
+    return buffer_len(&l->out) > 0 || l->broken || l->phase == LINK_DIALING ||
+           l->phase == LINK_IN_LINE;
 }
 
 static ssize_t send_now(struct link *l, struct span bytes)
@@ -136,9 +137,14 @@ static ssize_t send_now(struct link *l, struct span bytes)
     do
         n = send(l->fd, bytes.p, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    /* An error is seen again, and told, by the next read. */
-    if (n < 0)
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK) { /* why is told by the next read */
+            l->broken = true;
+            ev_io_stop(l->tools->loop, &l->writable);
+            ev_io_start(l->tools->loop, &l->readable);
+        }
         return 0;
+    }
     l->tools->counters.link_bytes_out += (uint64_t)n;
     return n;
 }
@@ -152,7 +158,7 @@ void link_flush(struct link *l)
             break;
         buffer_take(&l->out, (size_t)n);
     }
-    if (l->phase != LINK_OPEN && l->phase != LINK_LEAVING)
+    if ((l->phase != LINK_OPEN && l->phase != LINK_LEAVING) || l->broken)
         return;
     if (buffer_len(&l->out))
         ev_io_start(l->tools->loop, &l->writable);
@@ -173,7 +179,7 @@ size_t link_send(struct link *l, struct span bytes)
     }
     n = send_now(l, bytes);
     l->sent += (uint64_t)n;
-    if ((size_t)n < bytes.len)
+    if ((size_t)n < bytes.len && !l->broken)
         ev_io_start(l->tools->loop, &l->writable);
     return (size_t)n;
 }

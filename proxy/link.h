@@ -65,6 +65,7 @@ struct link {
     bool secured; /* our own STARTTLS is done */
     bool modern;  /* the server's header said version 1.0 */
     bool reads;
+    bool broken;   /* nothing more can be sent on it */
     bool eof;      /* the server's end was seen */
     bool inactive; /* the last CSI state that was passed upstream, before there was a session */
     bool skips;    /* the rest of a stanza from the server for which there was no memory */

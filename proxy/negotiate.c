@@ -19,6 +19,11 @@
 #include "proxy/relay.h"
 #include "proxy/text.h"
 
+static struct sm_text sm(struct span s)
+{
+    return (struct sm_text){s.p, s.len};
+}
+
 enum { OWN_HEADER_MAX = 8192 }; /* a domain of 1023 bytes, each of them escaped, and some */
 
 static void fail_sasl(struct client *c, const char *condition)
@@ -64,7 +69,7 @@ void negotiate_own_header(struct client *c)
                                       .lang = SPAN_LIT("en"),
                                       .modern = true});
     if (!text_keep(&c->lang, SPAN_LIT("en")))
-        c->why = END_MEMORY;
+        client_failed(c);
     text_free(&c->prefixes);
     client_write(c, sink_span(&k));
     c->header_given = true;
@@ -110,6 +115,11 @@ void negotiate_header(struct client *c, struct span raw)
 
     if (verdict != XML_FINE) {
         farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
+        return;
+    }
+    if (c->login == LOGIN_RESTART &&
+        !header.modern) { /* there would be no features, and no way on */
+        farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         return;
     }
     host = find_host(c, header.to);
@@ -222,9 +232,11 @@ void negotiate_iq(struct client *c, const struct item *item, struct span raw)
         return;
     }
     element_write(&k, e, SPAN_LIT(NS_CLIENT));
-    if (logs_in && (!sasl_iq_auth(&n->sasl, e, &resource) ||
-                    !text_keep(&n->bind_id, element_attribute(e, "id")) ||
-                    !text_keep(&n->resource, resource))) {
+    /* One request with one payload at a time: its answer can be no other's, and the server can have
+     * read no second payload that Holdfast did not. */
+    if (!e->child || e->child->next || !text_keep(&n->bind_id, element_attribute(e, "id")) ||
+        (logs_in &&
+         (!sasl_iq_auth(&n->sasl, e, &resource) || !text_keep(&n->resource, resource)))) {
         farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         return;
     }
@@ -232,7 +244,8 @@ void negotiate_iq(struct client *c, const struct item *item, struct span raw)
         farewell_client(c, END_POLICY, SPAN_NONE);
         return;
     }
-    c->busy = n->iq_auth = logs_in;
+    c->busy = true;
+    n->iq_auth = logs_in;
     link_write(c->link, sink_span(&k));
     link_flush(c->link);
 }
@@ -279,8 +292,12 @@ void negotiate_bind(struct client *c, struct span raw)
         return;
     }
     c->busy = true;
-    if (n->thrown) { /* the fresh link was bound to find out who this is, and stays as it is bound
-                      */
+    if (!c->link) { /* it died after <success/>; only a resumption could have been served without it
+                     */
+        farewell_client(c, END_NO_UPSTREAM, SPAN_NONE);
+        return;
+    }
+    if (n->thrown) { /* bound already, to find out who this is */
         negotiate_bind_answer(c);
         return;
     }
@@ -289,45 +306,61 @@ void negotiate_bind(struct client *c, struct span raw)
         negotiate_bind_now(c);
 }
 
-/* The account's own detached session on the resource that is to be bound; NULL: none. */
+/* The account's own session on the resource that is to be bound, if it is detached or about to end;
+ * NULL: none. With one that is attached, the server decides. */
 static struct sm_session *in_the_way(struct client *c)
 {
     struct negotiation *n = c->login_data;
     struct sink k = relay_sink(c->tools);
-    struct sm_session *s;
+    struct sm_session *s = NULL;
     struct span local, domain, none;
+    struct sm_core *core;
 
     if (!n->account.p || !n->resource.p || !jid_split(n->account, &local, &domain, &none) ||
         !jid_prepare(&k, local, domain, n->resource))
         return NULL;
-    s = sm_core_resource(c->tools->cores[sm_id_arena(n->account.p, n->account.len)],
-                         (struct sm_text){k.p, k.len});
-    return s && sm_session_state(s) == SM_HELD ? s : NULL;
+    core = c->tools->cores[sm_id_arena(n->account.p, n->account.len)];
+    while ((s = sm_core_next_of(core, sm(n->account), s))) {
+        struct sm_text jid = sm_session_identity(s).jid;
+        enum sm_state state = sm_session_state(s);
+
+        if ((state == SM_HELD || state == SM_ENDING || state == SM_CLOSING) &&
+            span_eq(sink_span(&k), (struct span){jid.p, jid.len}))
+            return s;
+    }
+    return NULL;
+}
+
+/* Its link is closed first; the bind waits for that. */
+static void replace(struct client *c, struct sm_session *s)
+{
+    struct link *old = sm_session_user(s);
+    char sid[RELAY_SID];
+
+    old->awaited = true;
+    if (sm_session_state(s) != SM_HELD)
+        return;
+    relay_sid(s, sid);
+    log_at(LOG_INFO, "taken_over", f_str("sid", sid), f_u64("conn", c->id), f_str("by", "bind"));
+    orders_tell(old, (struct sm_event){.type = SM_FINISH, .end = SM_END_REPLACED});
+    orders_obey(old);
 }
 
 void negotiate_bind_now(struct client *c)
 {
     struct negotiation *n = c->login_data;
-    struct sm_session *s = in_the_way(c);
+    struct sm_session *s;
     struct sink k;
 
-    if (s) {
-        struct link *old = sm_session_user(s);
-        char sid[RELAY_SID];
-
-        relay_sid(s, sid);
-        log_at(LOG_INFO, "taken_over", f_str("sid", sid), f_u64("conn", c->id),
-               f_str("by", "bind"));
-        old->awaited = true;
-        orders_tell(old, (struct sm_event){.type = SM_FINISH, .end = SM_END_REPLACED});
-        orders_obey(old);
-        return;
-    }
-    n->bind_waits = false;
     if (!c->link) {
         farewell_client(c, END_NO_UPSTREAM, SPAN_NONE);
         return;
     }
+    if ((s = in_the_way(c))) {
+        replace(c, s);
+        return;
+    }
+    n->bind_waits = false;
     k = relay_sink(c->tools);
     sink_puts(&k, "<iq type='set'");
     sink_attribute(&k, "id", n->bind_id.p ? n->bind_id : SPAN_LIT("bind"));
@@ -377,11 +410,6 @@ void negotiate_bound(struct client *c)
 
 /* --- <enable/> --- */
 
-static struct sm_text sm(struct span s)
-{
-    return (struct sm_text){s.p, s.len};
-}
-
 /* The part of the server's next stanza that has come already becomes the session's tail. */
 static bool hand_tail(struct link *l, struct sm_session *s)
 {
@@ -391,7 +419,8 @@ static bool hand_tail(struct link *l, struct sm_session *s)
     static_assert(sizeof l->in.framer <= 16, "the scanner is kept in the record");
     memcpy(sm_scan(s), &l->in.framer, sizeof l->in.framer);
     kept_it = !kept.len || sm_tail_add(s, sm(kept));
-    inflow_clear(&l->in);
+    if (kept_it)
+        inflow_clear(&l->in);
     return kept_it;
 }
 

@@ -20,6 +20,10 @@
 #include "proxy/upward.h"
 #include "sm/wire.h"
 
+enum {
+    SAY_MAX = 65536
+}; /* bytes for a client that waits for the end of a stanza, beyond which no more is kept */
+
 struct context relay_client_gives(const struct client *c)
 {
     return (struct context){c->said_lang, c->said_prefixes};
@@ -160,10 +164,26 @@ static void note_presence(struct client *c, const struct item *item)
         c->hands_over = true;
 }
 
+/* The item as it can stand below the other header; false: there is no memory for what it lacks. */
+static bool carry(struct tools *tools, const struct item *item, struct context gives,
+                  struct context has, struct span *raw)
+{
+    struct sink k;
+
+    if (stanza_passes(item->flags, &gives, &has))
+        return true;
+    k = serve_sink(tools, raw->len);
+    stanza_carry(&k, *raw, item, &gives, &has, NULL);
+    if (k.full)
+        return false;
+    tools->counters.edited++;
+    *raw = sink_span(&k);
+    return true;
+}
+
 void relay_take_up(struct client *c, const struct item *item, struct span raw)
 {
     struct link *l = c->link;
-    struct context gives = relay_client_gives(c), has = relay_link_has(l);
     bool answer = item->kind == ITEM_IQ && (item->type == TYPE_RESULT || item->type == TYPE_ERROR);
 
     c->tools->counters.stanzas_in++;
@@ -172,16 +192,9 @@ void relay_take_up(struct client *c, const struct item *item, struct span raw)
         orders_tell(
             l, (struct sm_event){.type = SM_REQUEST_DONE,
                                  .stanza = {.request = relay_request(item, item->to, c->jid)}});
-    if (!stanza_passes(item->flags, &gives, &has)) {
-        struct sink k = serve_sink(c->tools, raw.len);
-
-        stanza_carry(&k, raw, item, &gives, &has, NULL);
-        if (k.full) {
-            relay_refuse(c, item, "modify", "policy-violation");
-            return;
-        }
-        c->tools->counters.edited++;
-        raw = sink_span(&k);
+    if (!carry(c->tools, item, relay_client_gives(c), relay_link_has(l), &raw)) {
+        relay_refuse(c, item, "wait", "resource-constraint");
+        return;
     }
     if (l->session)
         orders_tell(l, (struct sm_event){.type = SM_TO_SERVER,
@@ -190,13 +203,24 @@ void relay_take_up(struct client *c, const struct item *item, struct span raw)
         link_write(l, raw);
 }
 
-void relay_take_csi(struct client *c, const struct item *item, struct span raw)
+void relay_take_csi(struct client *c, bool inactive)
 {
     if (c->link->session)
-        sm_session_set_inactive(c->link->session, item->kind == ITEM_CSI_INACTIVE);
+        sm_session_set_inactive(c->link->session, inactive);
     else
-        c->link->inactive = item->kind == ITEM_CSI_INACTIVE;
-    relay_pass(c->link, raw);
+        c->link->inactive = inactive;
+    relay_pass(c->link, inactive ? SPAN_LIT("<inactive xmlns='urn:xmpp:csi:0'/>")
+                                 : SPAN_LIT("<active xmlns='urn:xmpp:csi:0'/>"));
+}
+
+void relay_pass_other(struct client *c, const struct item *item, struct span raw)
+{
+    struct link *l = c->link;
+
+    if (l && carry(c->tools, item, relay_client_gives(c), relay_link_has(l), &raw))
+        relay_pass(l, raw);
+    else
+        c->tools->counters.ignored++;
 }
 
 /* --- from the server --- */
@@ -258,17 +282,26 @@ bool relay_take(struct link *l, const struct item *item, struct span raw, bool i
 void relay_take_plain(struct link *l, const struct item *item, struct span raw)
 {
     struct client *c = l->client;
-    struct context gives = relay_link_gives(l), has = relay_client_has(c);
 
-    l->tools->counters.stanzas_out++;
-    if (!stanza_passes(item->flags, &gives, &has)) {
-        struct sink k = serve_sink(l->tools, raw.len);
-
-        stanza_carry(&k, raw, item, &gives, &has, NULL);
-        raw = k.full ? raw : sink_span(&k);
-        l->tools->counters.edited++;
+    if (!carry(l->tools, item, relay_link_gives(l), relay_client_has(c), &raw)) {
+        l->tools->counters.stanzas_lost++;
+        return;
     }
+    l->tools->counters.stanzas_out++;
     client_write(c, raw);
+}
+
+void relay_take_other(struct link *l, const struct item *item, struct span raw)
+{
+    struct client *c = l->client;
+
+    if (!c || buffer_len(&c->say) > SAY_MAX ||
+        !carry(l->tools, item, relay_link_gives(l), relay_client_has(c), &raw)) {
+        l->tools->counters.ignored++;
+        return;
+    }
+    relay_say(l, raw);
+    l->tools->orders->todo |= SM_DO_WRITE;
 }
 
 /* --- connections --- */
@@ -280,6 +313,7 @@ void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
 
     if (!c)
         return;
+    c->share = SERVE_SHARE;
     tools->counters.accepted++;
     if (!c->expects_proxy)
         (void)client_admit(c);

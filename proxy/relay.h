@@ -63,7 +63,10 @@ void relay_refuse(struct client *c, const struct item *item, const char *type,
 /* A whole stanza of the client: taken by the session, or relayed. */
 void relay_take_up(struct client *c, const struct item *item, struct span raw);
 /* XEP-0352: passed on outside of all counts, and remembered. */
-void relay_take_csi(struct client *c, const struct item *item, struct span raw);
+void relay_take_csi(struct client *c, bool inactive);
+/* An element that is no stanza and that nobody here knows: passed on, counted nowhere. */
+void relay_pass_other(struct client *c, const struct item *item, struct span raw);
+void relay_take_other(struct link *l, const struct item *item, struct span raw);
 
 /* A whole stanza of the server for the session, where `in_tail` says that it lies in the session's
  * tail already. False: it was Holdfast's own to answer or to swallow. */

@@ -231,7 +231,8 @@ void resume_hand_over(struct client *c)
         hand_over_plain(c, core);
         return;
     }
-    while (sm_core_left(core, sm(c->jid))) { /* one ended session's rest a commit */
+    /* One ended session's rest a commit. A session that is ending takes none. */
+    while (sm_session_state(c->link->session) == SM_LIVE && sm_core_left(core, sm(c->jid))) {
         adopted += sm_adopt(c->link->session, c->tools->orders, tools_now());
         sm_commit(c->link->session);
     }

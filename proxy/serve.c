@@ -11,8 +11,7 @@
 #include "sm/wire.h"
 
 enum {
-    PIECE_MAX = 65536,  /* bytes encrypted before the socket is tried */
-    SHARE_MAX = 524288, /* bytes written to one client in a turn */
+    PIECE_MAX = 65536, /* bytes encrypted before the socket is tried */
     EDIT_ROOM =
         8192, /* what an edit may add: declarations, a language, a delay stamp with its domain */
 };
@@ -51,13 +50,13 @@ static void write_edited(struct link *l, const struct sm_stanza *one)
     wrote(l, one->len);
 }
 
-/* True if something was written; *share is what is left of the turn's. */
-static bool write_some(struct link *l, bool passes, size_t *share)
+/* True if something was written. */
+static bool write_some(struct link *l, bool passes)
 {
     struct sm_text run = {0};
     struct sm_stanza one = {0};
 
-    if (!*share)
+    if (!l->client->share)
         return false;
     if (!passes && sm_between(l->session)) {
         if (!sm_unwritten_one(l->session, &one))
@@ -74,7 +73,7 @@ static bool write_some(struct link *l, bool passes, size_t *share)
         client_write(l->client, (struct span){run.p, run.len});
         wrote(l, run.len);
     }
-    *share -= run.len < *share ? run.len : *share;
+    l->client->share -= run.len < l->client->share ? run.len : l->client->share;
     return true;
 }
 
@@ -112,7 +111,6 @@ void serve_client(struct link *l)
 {
     struct client *c = l->client;
     struct context gives = relay_link_gives(l), has;
-    size_t share = SHARE_MAX;
     bool passes;
 
     if (!c || client_blocked(c))
@@ -120,7 +118,7 @@ void serve_client(struct link *l)
     has = relay_client_has(c);
     passes = span_eq(gives.lang, has.lang) && span_eq(gives.prefixes, has.prefixes);
     write_texts(l);
-    while (!client_blocked(c) && write_some(l, passes, &share))
+    while (!client_blocked(c) && write_some(l, passes))
         if (buffer_len(&c->tools->wire) >= PIECE_MAX)
             client_flush(c);
     if (!client_blocked(c)) {
@@ -129,6 +127,6 @@ void serve_client(struct link *l)
     }
     client_flush(c);
     note_written(l);
-    if (!share) /* the rest has its turn when others had theirs */
+    if (!c->share) /* the rest has its turn when others had theirs */
         ev_io_start(c->tools->loop, &c->writable);
 }

@@ -8,6 +8,8 @@
 #include "proxy/client.h"
 #include "proxy/link.h"
 
+enum { SERVE_SHARE = 524288 }; /* bytes written to one client before others have their turn */
+
 /* Writes to the attached client, in order: text that waits, stanzas, an <r/>; as much as its socket
  * takes. Events of what was written go into the worker's orders. */
 void serve_client(struct link *l);

@@ -14,7 +14,11 @@
 #include "proxy/resume.h"
 #include "proxy/serve.h"
 
-enum { HELD_MAX = 65536 }; /* bytes of a client that are kept while it has to wait */
+enum {
+    HELD_MAX = 65536, /* bytes of a client that are kept while it has to wait */
+    ANSWERS_MAX =
+        262144, /* bytes written to it that it does not take, until it is read no further */
+};
 
 static void take_ack(struct client *c, const struct item *item)
 {
@@ -69,11 +73,10 @@ static void taken(struct client *c, enum login_says says, const struct item *ite
         take_ack(c, item);
         break;
     case LOGIN_CSI:
-        relay_take_csi(c, item, raw);
+        relay_take_csi(c, item->kind == ITEM_CSI_INACTIVE);
         break;
     case LOGIN_OTHER: /* what it means is between client and server */
-        if (c->link)
-            relay_pass(c->link, raw);
+        relay_pass_other(c, item, raw);
         break;
     case LOGIN_HEADER:
     case LOGIN_SM_OTHER:
@@ -186,7 +189,11 @@ static void client_item(struct client *c, enum inflow_found found, struct span r
 /* True if nothing more is to be taken from the client for now. */
 static bool waits(const struct client *c)
 {
-    return c->busy || c->unread || c->closing || c->moves ||
+    bool unanswered = buffer_len(&c->say) > HELD_MAX;
+
+    if (!c->link || !c->link->session) /* it does not read what it is answered */
+        unanswered = buffer_len(&c->out) > ANSWERS_MAX;
+    return c->busy || c->unread || c->closing || c->moves || unanswered ||
            (c->link && !c->link->session && buffer_len(&c->link->out) > HELD_MAX);
 }
 
@@ -258,12 +265,16 @@ static void client_drained(struct client *c)
 {
     struct link *l = c->link;
 
+    c->share = SERVE_SHARE;
     if (l && l->session) {
         serve_client(l);
+        c->goes_on = true;
         orders_obey(l);
-    } else if (l) {
-        link_read(l, true);
+        return;
     }
+    if (l)
+        link_read(l, true);
+    upward_go_on(c);
 }
 
 static void client_late(struct client *c)

@@ -74,7 +74,7 @@ bool sm_id_read(struct sm_id *id, const char *text, size_t len)
         bytes[3 * i + 1] = (uint8_t)(n >> 8);
         bytes[3 * i + 2] = (uint8_t)n;
     }
-    if (bytes[0] != VERSION)
+    if (bytes[0] != VERSION || bytes[2] >= SM_ARENAS)
         return false;
     *id = (struct sm_id){
         .node = bytes[1],
