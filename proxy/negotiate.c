@@ -5,10 +5,6 @@
  */
 #include "proxy/negotiate.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <stdlib.h>
-
 #include "parser/features.h"
 #include "parser/jid.h"
 #include "proxy/downward.h"
@@ -18,11 +14,6 @@
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/text.h"
-
-static struct sm_text sm(struct span s)
-{
-    return (struct sm_text){s.p, s.len};
-}
 
 enum { OWN_HEADER_MAX = 8192 }; /* a domain of 1023 bytes, each of them escaped, and some */
 
@@ -320,7 +311,7 @@ static struct sm_session *in_the_way(struct client *c)
         !jid_prepare(&k, local, domain, n->resource))
         return NULL;
     core = c->tools->cores[sm_id_arena(n->account.p, n->account.len)];
-    while ((s = sm_core_next_of(core, sm(n->account), s))) {
+    while ((s = sm_core_next_of(core, relay_text(n->account), s))) {
         struct sm_text jid = sm_session_identity(s).jid;
         enum sm_state state = sm_session_state(s);
 
@@ -406,99 +397,4 @@ void negotiate_bound(struct client *c)
            f_u64("link", c->link ? c->link->id : 0));
     if (jid_normal(&k, c->jid, true))
         (void)negotiate_move(c, sm_id_arena(k.p, k.len));
-}
-
-/* --- <enable/> --- */
-
-/* The part of the server's next stanza that has come already becomes the session's tail. */
-static bool hand_tail(struct link *l, struct sm_session *s)
-{
-    struct span kept = buffer_span(&l->in.kept);
-    bool kept_it;
-
-    static_assert(sizeof l->in.framer <= 16, "the scanner is kept in the record");
-    memcpy(sm_scan(s), &l->in.framer, sizeof l->in.framer);
-    kept_it = !kept.len || sm_tail_add(s, sm(kept));
-    if (kept_it)
-        inflow_clear(&l->in);
-    return kept_it;
-}
-
-/* An account with too many sessions loses the one that has been away the longest. */
-static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text account)
-{
-    struct sm_session *s = sm_core_crowded(core, account);
-
-    if (!s)
-        return;
-    orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_CROWDED});
-    orders_obey(sm_session_user(s));
-    (void)tools;
-}
-
-static int give_birth(struct client *c, const struct item *item, struct span account,
-                      struct sm_core *core)
-{
-    struct link *l = c->link;
-    struct sm_birth birth = {
-        .identity = {.account = sm(account),
-                     .jid = sm(c->jid),
-                     .domain = sm(span_of(c->host->domain)),
-                     .lang = sm(l->lang),
-                     .prefixes = sm(l->prefixes),
-                     .up_lang = sm(l->gave_lang),
-                     .up_prefixes = sm(l->gave_prefixes)},
-        .resumable = span_boolean(item->resume),
-        .ns2 = item->flags & ITEM_SM2,
-        .link_received = l->received,
-        .link_sent = l->sent,
-        .now_ms = tools_now(),
-    };
-    struct sm_session *s;
-    uint32_t max_s;
-    int r;
-
-    if (span_uint32(item->max, &max_s))
-        birth.max_ms = (uint64_t)max_s * 1000;
-    tools_random(birth.random, sizeof birth.random);
-    if ((r = sm_session_new(core, &birth, &s, c->tools->orders)) < 0)
-        return r;
-    if ((birth.resumable && !sm_session_resumable(s)) || !hand_tail(l, s)) {
-        sm_session_free(s, birth.now_ms);
-        orders_take_back(c->tools);
-        return -ENOMEM;
-    }
-    l->session = s;
-    sm_session_set_user(s, l);
-    sm_session_set_inactive(s, l->inactive);
-    return 0;
-}
-
-void negotiate_enable(struct client *c, const struct item *item)
-{
-    struct link *l = c->link;
-    char account[JID_MAX + 1], sid[RELAY_SID];
-    struct sink k = SINK(account);
-    struct sm_core *core = NULL;
-
-    if (jid_normal(&k, c->jid, true))
-        core = c->tools->cores[sm_id_arena(k.p, k.len)];
-    if (!core || !c->modern || l->in.skipped) {
-        relay_failed(c, item->flags & ITEM_SM2,
-                     c->modern ? "resource-constraint" : "service-unavailable", false, 0);
-        return;
-    }
-    if (give_birth(c, item, sink_span(&k), core) < 0) {
-        log_at(LOG_WARN, "session_refused", f_u64("conn", c->id), f_str("why", "memory"));
-        relay_failed(c, item->flags & ITEM_SM2, "resource-constraint", false, 0);
-        return;
-    }
-    c->login = LOGIN_SESSION;
-    c->hands_over = c->present;
-    client_deadline(c, 0);
-    relay_sid(l->session, sid);
-    log_at(LOG_INFO, "session_start", f_str("sid", sid), f_u64("conn", c->id), f_u64("link", l->id),
-           f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)));
-    orders_obey(l);
-    thin_out(c->tools, core, (struct sm_text){k.p, k.len});
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a client says until it is bound, and <enable/>.
+ * What a client says until it is bound.
  */
 #pragma once
 
@@ -13,8 +13,7 @@ void negotiate_sasl(struct client *c, const struct item *item, struct span raw);
 void negotiate_iq(struct client *c, const struct item *item,
                   struct span raw); /* XEP-0078, XEP-0077 */
 void negotiate_bind(struct client *c, struct span raw);
-void negotiate_bind_now(struct client *c); /* nothing is in the way of it any more */
-void negotiate_enable(struct client *c, const struct item *item);
+void negotiate_bind_now(struct client *c);    /* nothing is in the way of it any more */
 void negotiate_bind_answer(struct client *c); /* c->jid is known: the client learns it */
 void negotiate_bound(struct client *c);
 void negotiate_own_header(struct client *c);

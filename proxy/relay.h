@@ -40,6 +40,12 @@ struct context relay_client_has(const struct client *c);
 struct context relay_link_gives(const struct link *l);
 struct context relay_link_has(const struct link *l);
 
+/* The one library's loan as the other's. */
+static inline struct sm_text relay_text(struct span s)
+{
+    return (struct sm_text){s.p, s.len};
+}
+
 /* The worker's scratch for one text; what it held before is gone. */
 struct sink relay_sink(struct tools *tools);
 

@@ -16,19 +16,14 @@
 #include "proxy/serve.h"
 #include "proxy/text.h"
 
-static struct sm_text sm(struct span s)
-{
-    return (struct sm_text){s.p, s.len};
-}
-
 static void refused(struct client *c, const char *condition, const char *why)
 {
     struct negotiation *n = c->login_data;
     struct sm_id id;
     uint32_t h = 0;
-    bool known = n->account.p && sm_id_read(&id, n->previd.p, n->previd.len) &&
-                 c->tools->cores[id.arena] &&
-                 sm_core_tombstone(c->tools->cores[id.arena], &id, sm(n->account), tools_now(), &h);
+    bool known =
+        n->account.p && sm_id_read(&id, n->previd.p, n->previd.len) && c->tools->cores[id.arena] &&
+        sm_core_tombstone(c->tools->cores[id.arena], &id, relay_text(n->account), tools_now(), &h);
 
     c->tools->counters.resume_refused++;
     log_at(LOG_INFO, "resume_refused", f_u64("conn", c->id), f_span("account", n->account),
@@ -201,7 +196,7 @@ static void hand_over_plain(struct client *c, struct sm_core *core)
     struct context gives = relay_link_gives(c->link), has = relay_client_has(c);
     struct sm_stanza one;
 
-    while (sm_core_left_first(core, sm(c->jid), &one)) {
+    while (sm_core_left_first(core, relay_text(c->jid), &one)) {
         struct stanza_edit edit = {.delay_from = span_of(c->host->domain),
                                    .delay_ms = one.stamp_ms};
         struct span raw = {one.xml, one.len};
@@ -212,7 +207,7 @@ static void hand_over_plain(struct client *c, struct sm_core *core)
             stanza_carry(&k, raw, &item, &gives, &has, &edit);
             client_write(c, k.full ? raw : sink_span(&k));
         }
-        sm_core_left_done(core, sm(c->jid));
+        sm_core_left_done(core, relay_text(c->jid));
     }
     client_flush(c);
 }
@@ -225,14 +220,16 @@ void resume_hand_over(struct client *c)
     size_t adopted = 0;
 
     if (!c->link || !jid_normal(&k, c->jid, true) ||
-        !(core = c->tools->cores[sm_id_arena(k.p, k.len)]) || !sm_core_left(core, sm(c->jid)))
+        !(core = c->tools->cores[sm_id_arena(k.p, k.len)]) ||
+        !sm_core_left(core, relay_text(c->jid)))
         return;
     if (!c->link->session) {
         hand_over_plain(c, core);
         return;
     }
     /* One ended session's rest a commit. A session that is ending takes none. */
-    while (sm_session_state(c->link->session) == SM_LIVE && sm_core_left(core, sm(c->jid))) {
+    while (sm_session_state(c->link->session) == SM_LIVE &&
+           sm_core_left(core, relay_text(c->jid))) {
         adopted += sm_adopt(c->link->session, c->tools->orders, tools_now());
         sm_commit(c->link->session);
     }

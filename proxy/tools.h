@@ -28,15 +28,14 @@ enum {
     TOOLS_TEXT = 65536,
 };
 
-#define COUNTERS(X)                                                                                \
-    X(accepted)                                                                                    \
-    X(closed)                                                                                      \
-    X(handshakes)                                                                                  \
-    X(tls_failures) X(logins) X(login_failures) X(bound) X(resumptions) X(resume_refused) X(moved) \
-        X(client_bytes_in) X(client_bytes_out) X(link_bytes_in) X(link_bytes_out) X(links_opened)  \
-            X(links_failed) X(stanzas_in) X(stanzas_out) X(stanzas_skipped) X(stanzas_lost)        \
-                X(pings_answered) X(ignored) X(edited) X(replies) X(taken_over)                    \
-                    X(refused_by_limit) X(delayed_by_limit)
+/* clang-format off */
+#define COUNTERS(X) \
+    X(accepted) X(closed) X(handshakes) X(tls_failures) X(logins) X(login_failures) X(bound) \
+    X(resumptions) X(resume_refused) X(moved) X(client_bytes_in) X(client_bytes_out) \
+    X(link_bytes_in) X(link_bytes_out) X(links_opened) X(links_failed) X(stanzas_in) \
+    X(stanzas_out) X(stanzas_skipped) X(stanzas_lost) X(pings_answered) X(ignored) X(edited) \
+    X(replies) X(taken_over) X(refused_by_limit) X(delayed_by_limit)
+/* clang-format on */
 
 struct counters {
 #define X(name) uint64_t name;

@@ -6,6 +6,7 @@
  */
 #include "proxy/upward.h"
 
+#include "proxy/enable.h"
 #include "proxy/farewell.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
@@ -61,7 +62,7 @@ static void taken(struct client *c, enum login_says says, const struct item *ite
         relay_take_up(c, item, raw);
         break;
     case LOGIN_ENABLE:
-        negotiate_enable(c, item);
+        enable_session(c, item);
         break;
     case LOGIN_RESUME:
         resume_begin(c, item);

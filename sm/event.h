@@ -115,11 +115,10 @@ enum sm_todo {
     SM_DO_UNCONFIRMED =
         1 << 9, /* the link is dead: sm_unconfirmed gives what was said but not confirmed */
     SM_DO_END_CLIENT =
-        1 << 10, /* the session ended for `end`: close the client's stream accordingly */
-    SM_DO_RETURN =
-        1 << 11,          /* the session ends: call sm_undelivered until it is empty, answer what is
-                           * to be answered by SM_PASS (false: it cannot be), then call sm_returned */
-    SM_DO_OVER = 1 << 12, /* the session is over: end the link and call sm_session_free */
+        1 << 10,            /* the session ended for `end`: close the client's stream accordingly */
+    SM_DO_RETURN = 1 << 11, /* the session ends: call sm_undelivered until it is empty, answer what
+                             * is to be answered (SM_PASS; false: it cannot be), call sm_returned */
+    SM_DO_OVER = 1 << 12,   /* the session is over: end the link and call sm_session_free */
 };
 
 struct sm_orders {

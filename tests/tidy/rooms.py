@@ -14,7 +14,7 @@ FLOORS = (
     ("main", "holdfastctl"),
     ("control", "control_*"),
     ("worker", "listener", "arenas"),
-    "relay relay_* upward downward orders negotiate greet resume farewell serve".split(),
+    "relay relay_* upward downward orders negotiate enable greet resume farewell serve".split(),
     ("client", "client_*", "link", "link_*", "upstream", "admission"),
     ("tools", "inflow"),
     ("tls", "tls_*", "resolve", "check"),

@@ -223,6 +223,40 @@ static void model_advance(struct queue *h, struct model *m)
     m->cursor += bytes;
 }
 
+static void model_rare(struct queue *h, struct model *m)
+{
+    if (!below(10)) {
+        queue_rewind(h);
+        m->cursor = 0;
+    } else if (!below(10)) {
+        queue_mark_late(h);
+        m->late = m->count;
+    } else if (!below(20)) {
+        queue_empty(h);
+        m->count = m->late = m->cursor = m->tail_len = 0;
+    }
+}
+
+/* True at once, and in what is committed, too, if the stanza is there. */
+static void model_answered(struct world *w, int i)
+{
+    struct queue *h = &w->queue[i];
+    struct model *m = &w->working[i];
+    const struct sm_record *r = record_read(&w->arena, w->slot);
+    uint32_t n, popped = h->q->first;
+
+    if (!m->count || h->q->extent != h->committed)
+        return;
+    n = below(m->count);
+    m->held[n].answered = true;
+    popped -= r ? i ? r->up.first : r->down.first : 0;
+    if (r && popped + n < w->committed[i].count)
+        w->committed[i].held[popped + n].answered = true;
+    w->arena.stored = NULL; /* model and queue are marked one after the other */
+    queue_mark_answered(h, n);
+    w->arena.stored = after_each_store;
+}
+
 static void step(struct world *w)
 {
     int i = rand() % 2;
@@ -265,32 +299,10 @@ static void step(struct world *w)
         model_advance(h, m);
         break;
     case 12:
-        if (!below(10)) {
-            queue_rewind(h);
-            m->cursor = 0;
-        } else if (!below(10)) {
-            queue_mark_late(h);
-            m->late = m->count;
-        } else if (!below(20)) {
-            queue_empty(h);
-            m->count = m->late = m->cursor = m->tail_len = 0;
-        }
+        model_rare(h, m);
         break;
     case 13:
-        if (m->count && w->queue[i].q->extent == w->queue[i].committed) {
-            /* True at once, and in what is committed, too, if the stanza is there. */
-            n = below(m->count);
-            m->held[n].answered = true;
-            uint32_t popped = h->q->first;
-            const struct sm_record *r = record_read(&w->arena, w->slot);
-
-            popped -= r ? i ? r->up.first : r->down.first : 0;
-            if (r && popped + n < w->committed[i].count)
-                w->committed[i].held[popped + n].answered = true;
-            w->arena.stored = NULL; /* model and queue are marked one after the other */
-            queue_mark_answered(h, n);
-            w->arena.stored = after_each_store;
-        }
+        model_answered(w, i);
         break;
     default:
         commit(w);

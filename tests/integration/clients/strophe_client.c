@@ -14,9 +14,9 @@
 
 #include <strophe.h>
 
-#define LINE_MAX_BYTES (1 << 20)
+#define LINE_MAX_BYTES  (1 << 20)
 #define VALUE_MAX_BYTES (1 << 17)
-#define LOOP_MS 10
+#define LOOP_MS         10
 
 struct client {
     xmpp_ctx_t *ctx;
@@ -123,8 +123,8 @@ static void say_presence(struct client *c)
     xmpp_stanza_release(presence);
 }
 
-static void on_change(xmpp_conn_t *conn, xmpp_conn_event_t event, int,
-                      xmpp_stream_error_t *, void *userdata)
+static void on_change(xmpp_conn_t *conn, xmpp_conn_event_t event, int, xmpp_stream_error_t *,
+                      void *userdata)
 {
     struct client *c = userdata;
 
@@ -149,8 +149,8 @@ static void open_connection(struct client *c, xmpp_sm_state_t *state)
     c->conn = xmpp_conn_new(c->ctx);
     c->resumed = false;
     c->lost = false;
-    xmpp_conn_set_flags(c->conn, c->direct_tls ? XMPP_CONN_FLAG_LEGACY_SSL
-                                               : XMPP_CONN_FLAG_MANDATORY_TLS);
+    xmpp_conn_set_flags(c->conn,
+                        c->direct_tls ? XMPP_CONN_FLAG_LEGACY_SSL : XMPP_CONN_FLAG_MANDATORY_TLS);
     xmpp_conn_set_cafile(c->conn, c->ca);
     xmpp_conn_set_jid(c->conn, c->jid);
     xmpp_conn_set_pass(c->conn, c->password);
