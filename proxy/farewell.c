@@ -311,6 +311,20 @@ static void wake_successor(struct tools *tools)
     }
 }
 
+/* Frees the session; says what became of the messages that it still held. */
+static void free_session(struct link *l, const char *sid)
+{
+    struct sm_core *core = sm_session_core(l->session);
+    struct sm_counts before = sm_core_counts(core), after;
+
+    sm_session_free(l->session, tools_now());
+    l->session = NULL;
+    after = sm_core_counts(core);
+    if (after.left != before.left || after.lost != before.lost)
+        log_at(LOG_WARN, "undelivered", f_str("sid", sid), f_u64("left", after.left - before.left),
+               f_u64("lost", after.lost - before.lost));
+}
+
 void farewell_over(struct link *l)
 {
     enum sm_end end = sm_session_end(l->session);
@@ -323,8 +337,7 @@ void farewell_over(struct link *l)
     log_at(LOG_INFO, "session_end", f_str("sid", sid), f_u64("link", l->id),
            f_str("end", sm_end_word(end)), f_u32("sent", view.sent), f_u32("acked", view.acked),
            f_u32("taken", view.taken), f_u32("confirmed", view.confirmed));
-    sm_session_free(l->session, tools_now());
-    l->session = NULL;
+    free_session(l, sid);
     link_leave(l, l->over && (end == SM_END_SERVER || end == SM_END_CONFLICT));
     if (awaited)
         wake_successor(tools);

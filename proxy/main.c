@@ -7,6 +7,7 @@
 #include <ev.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 #include "proxy/log.h"
 #include "proxy/resolve.h"
 
-enum { RESOLVE_S = 60 };
+enum { RESOLVE_S = 60, LINE_TEXT = 16 };
 
 struct holdfast {
     struct conf *conf;
@@ -31,6 +32,8 @@ struct holdfast {
     struct ev_loop *loop;
     ev_signal hup, term, interrupted;
     ev_timer resolving;
+    ev_timer alive;
+    atomic_uint answers; /* of workers, since systemd was last told */
     bool arenas_open;
 };
 
@@ -210,17 +213,57 @@ static void finish(struct holdfast *h)
     conf_free(h->conf);
 }
 
+/* NULL: the problem stands in no line. */
+static const char *line_text(char text[LINE_TEXT], unsigned line)
+{
+    snprintf(text, LINE_TEXT, "%u", line);
+    return line ? text : NULL;
+}
+
+static void answer(struct tools *, void *arg)
+{
+    atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+/* All of it turns if main does and every worker did since the last time. */
+static void on_alive(struct ev_loop *, ev_timer *t, int)
+{
+    struct holdfast *h = t->data;
+
+    if (atomic_load(&h->answers) < h->setup.workers)
+        return;
+    sd_notify(0, "WATCHDOG=1");
+    atomic_store(&h->answers, 0);
+    for (unsigned i = 0; i < h->setup.workers; i++)
+        if (!worker_post(h->setup.all[i], answer, &h->answers))
+            answer(NULL, &h->answers); /* want of memory is no want of life */
+}
+
+/* systemd is told three times in its time that Holdfast is alive. */
+static void begin_watchdog(struct holdfast *h)
+{
+    uint64_t every_us;
+
+    if (sd_watchdog_enabled(0, &every_us) <= 0)
+        return;
+    atomic_store(&h->answers, h->setup.workers);
+    ev_timer_init(&h->alive, on_alive, 0., (double)every_us / 3e6);
+    h->alive.data = h;
+    ev_timer_start(h->loop, &h->alive);
+}
+
 static int serve(const struct arguments *arguments)
 {
     struct holdfast h = {0};
     struct conf_problems problems = {0};
     int r = conf_read(arguments->config, &h.conf, &problems);
+    char line[LINE_TEXT];
 
     if (!r)
         log_init(h.conf->main.log_level, h.conf->main.log_format);
     for (size_t i = 0; i < problems.count; i++)
         log_at(problems.at[i].warning ? LOG_WARN : LOG_ERROR, "config",
-               f_str("file", problems.path), f_u32("line", problems.at[i].line),
+               f_str("file", problems.path), f_str("line", line_text(line, problems.at[i].line)),
                f_str("why", problems.at[i].text));
     conf_problems_clear(&problems);
     if (r < 0)
@@ -232,6 +275,7 @@ static int serve(const struct arguments *arguments)
     }
     log_at(LOG_INFO, "start", f_str("version", HOLDFAST_VERSION),
            f_u32("workers", h.setup.workers));
+    begin_watchdog(&h);
     sd_notify(0, "READY=1");
     ev_run(h.loop, 0);
     sd_notify(0, "STOPPING=1");

@@ -185,22 +185,20 @@ void relay_take_up(struct client *c, const struct item *item, struct span raw)
 {
     struct link *l = c->link;
     bool answer = item->kind == ITEM_IQ && (item->type == TYPE_RESULT || item->type == TYPE_ERROR);
+    uint32_t request = answer ? relay_request(item, item->to, c->jid) : 0;
 
     c->tools->counters.stanzas_in++;
     note_presence(c, item);
-    if (l->session && answer)
-        orders_tell(
-            l, (struct sm_event){.type = SM_REQUEST_DONE,
-                                 .stanza = {.request = relay_request(item, item->to, c->jid)}});
     if (!carry(c->tools, item, relay_client_gives(c), relay_link_has(l), &raw)) {
         relay_refuse(c, item, "wait", "resource-constraint");
         return;
     }
-    if (l->session)
-        orders_tell(l, (struct sm_event){.type = SM_TO_SERVER,
-                                         .stanza = {.xml = raw.p, .len = raw.len, .stamp_ms = 0}});
-    else
+    if (!l->session)
         link_write(l, raw);
+    else if (orders_tell(l, (struct sm_event){.type = SM_TO_SERVER,
+                                              .stanza = {.xml = raw.p, .len = raw.len}}) &&
+             answer)
+        orders_tell(l, (struct sm_event){.type = SM_REQUEST_DONE, .stanza = {.request = request}});
 }
 
 void relay_take_csi(struct client *c, bool inactive)

@@ -230,8 +230,12 @@ void resume_hand_over(struct client *c)
     /* One ended session's rest a commit. A session that is ending takes none. */
     while (sm_session_state(c->link->session) == SM_LIVE &&
            sm_core_left(core, relay_text(c->jid))) {
-        adopted += sm_adopt(c->link->session, c->tools->orders, tools_now());
+        size_t now = sm_adopt(c->link->session, c->tools->orders, tools_now());
+
         sm_commit(c->link->session);
+        if (!now)
+            break;
+        adopted += now;
     }
     log_at(LOG_INFO, "handed_over", f_u64("conn", c->id), f_span("jid", c->jid),
            f_size("stanzas", adopted));

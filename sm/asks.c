@@ -58,10 +58,9 @@ bool sm_asks_hold(struct sm_session *s, const struct sm_event *e, struct sm_orde
  * of it is dealt with together. */
 bool sm_asks_keep(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
-    if (!push(s, e))
-        return true;
-    if (s->record.state == SM_CLOSING)
-        o->todo |= SM_DO_RETURN;
+    sm_ending_forget(s);
+    if (push(s, e) && (s->record.state == SM_CLOSING || full(s)))
+        sm_ending_hurry(s, o);
     return true;
 }
 
@@ -124,15 +123,10 @@ bool sm_asks_acked(struct sm_session *s, const struct sm_event *e, struct sm_ord
 
 bool sm_asks_answered(struct sm_session *s, const struct sm_event *e, struct sm_orders *)
 {
-    uint32_t written = s->record.written - s->record.acked;
-    struct sm_stanza stanza;
+    uint32_t n;
 
-    for (uint32_t n = 0; n < written && queue_nth(&s->down, n, &stanza); n++) {
-        if (stanza.request == e->stanza.request && !stanza.answered) {
-            queue_mark_answered(&s->down, n);
-            break;
-        }
-    }
+    if (queue_find_request(&s->down, s->record.written - s->record.acked, e->stanza.request, &n))
+        queue_mark_answered(&s->down, n);
     return true;
 }
 
@@ -228,8 +222,12 @@ static void mark_full(struct sm_session *s, uint64_t now_ms)
 
     s->down_full = above(was, s->record.down.count, limits->queue_stanzas) ||
                    above(was, queue_bytes(&s->down), limits->queue_bytes);
-    s->up_full = above(s->up_full, queue_bytes(&s->up),
-                       limits->queue_bytes + (s->down_full ? SM_UP_RESERVE : 0));
+    /* Answers that Holdfast writes itself are the client's doing: beyond the reserve it gets no
+     * more. */
+    s->up_full = above(s->up_full, queue_cost(&s->up),
+                       limits->queue_bytes + (s->down_full ? SM_UP_RESERVE : 0)) ||
+                 queue_cost(&s->down) >= limits->queue_bytes + SM_UP_RESERVE +
+                                             limits->queue_stanzas * sizeof(struct queue_entry);
     if (was && !s->down_full && s->record.flags & RECORD_PROBE_OUT)
         s->record.probe_sent_ms = now_ms; /* its answer may have waited unread */
 }

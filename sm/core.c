@@ -68,6 +68,7 @@ void sm_core_free(struct sm_core *core)
         if (n)
             free_handle(n);
     }
+    atomic_fetch_sub_explicit(&core->arena.budget->leaving, core->leaving, memory_order_relaxed);
     registry_clear(&core->registry);
     arena_clear(&core->arena);
     free(core->stone_heads);
@@ -151,6 +152,8 @@ static size_t leaving_bytes(const struct sm_session *s)
 static void set_leaving(struct sm_core *core, struct registry_node *n, size_t bytes)
 {
     core->leaving += bytes - n->leaving;
+    atomic_fetch_add_explicit(&core->arena.budget->leaving, bytes - n->leaving,
+                              memory_order_relaxed);
     n->leaving = bytes;
 }
 
@@ -266,10 +269,24 @@ static bool in_need(const struct sm_budget *budget, size_t soon_free)
     return used > most && used - most > soon_free;
 }
 
+static size_t leaving(const struct sm_core *core)
+{
+    return atomic_load_explicit(&core->arena.budget->leaving, memory_order_relaxed);
+}
+
+bool core_may_leave(const struct sm_core *core)
+{
+    const struct sm_budget *budget = core->arena.budget;
+
+    return atomic_load_explicit(&budget->used, memory_order_relaxed) <= budget->max / 4 * 3;
+}
+
 bool core_short(const struct sm_core *core)
 {
     return in_need(core->arena.budget, 0);
 }
+
+enum { LOOKED_MAX = 64 }; /* of one class of sizes, which differ by a factor of two at most */
 
 struct sm_session *sm_core_pressed(struct sm_core *core)
 {
@@ -277,10 +294,10 @@ struct sm_session *sm_core_pressed(struct sm_core *core)
     struct registry_node *n = NULL;
 
     /* One that was named before may take seconds to end: not all others must go meanwhile. */
-    if (in_need(core->arena.budget, core->leaving))
+    if (in_need(core->arena.budget, leaving(core)))
         n = registry_largest(&core->registry);
 
-    for (; n; n = n->size_next) {
+    for (int looked = 0; n && looked < LOOKED_MAX; n = n->size_next, looked++) {
         if (!most || held_bytes(session_of(n)) > held_bytes(most))
             most = session_of(n);
         if (!held_bytes(most))

@@ -14,10 +14,17 @@ static_assert(offsetof(struct core_left, node) == 0, "a node is what was left");
 
 bool core_leave(struct sm_core *core, struct sm_session *s, uint64_t expires_ms)
 {
-    struct core_left *left = calloc(1, sizeof *left);
+    struct core_left *left;
 
-    if (!left)
+    /* Nobody may ever come for it: it must not keep new sessions out. */
+    if (!core_may_leave(core) || !(left = calloc(1, sizeof *left)))
         return false;
+    for (uint32_t n = s->record.returned; n < s->record.down.count; n++) {
+        struct sm_stanza stanza;
+
+        if (queue_nth(&s->down, n, &stanza) && stanza.fate == SM_FATE_KEEP)
+            core->counts.left++;
+    }
     queue_tail_drop(&s->down);
     queue_empty(&s->up);
     s->record.state = SM_LEFT;

@@ -74,5 +74,8 @@ void core_left_expire(struct sm_core *core, struct core_left *left);
 /* Sets what the node is found by, from the slot. */
 void core_name(struct registry_node *n, const struct arena *a, uint32_t slot);
 
+/* True if less than three quarters of it are: what a session leaves behind has room. */
+[[nodiscard]] bool core_may_leave(const struct sm_core *core);
+
 /* True if more than 90 % of the memory of all is in use: no new session is resumable. */
 [[nodiscard]] bool core_short(const struct sm_core *core);

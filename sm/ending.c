@@ -25,7 +25,7 @@ static void end_for(struct sm_session *s, enum sm_end end, struct sm_orders *o)
     s->asking.out = false;
 }
 
-static void order_return(struct sm_session *s, struct sm_orders *o)
+void sm_ending_hurry(struct sm_session *s, struct sm_orders *o)
 {
     s->returning = true;
     o->todo |= SM_DO_RETURN;
@@ -44,7 +44,7 @@ void sm_ending_begin(struct sm_session *s, enum sm_end end, uint64_t now_ms, str
     /* Whatever the server sends to this resource is on its way before the answer to the probe.
      * Without memory even for that, nothing is awaited. */
     if (!send(s, "<presence type='unavailable'/>") || !sm_acks_probe(s, now_ms))
-        order_return(s, o);
+        sm_ending_hurry(s, o);
 }
 
 static void lost_link(struct sm_session *s, struct sm_orders *o)
@@ -52,7 +52,7 @@ static void lost_link(struct sm_session *s, struct sm_orders *o)
     s->link_dead = true;
     if (sm_later(s->record.said, s->record.confirmed))
         o->todo |= SM_DO_UNCONFIRMED;
-    order_return(s, o);
+    sm_ending_hurry(s, o);
 }
 
 void sm_ending_lose(struct sm_session *s, enum sm_end end, struct sm_orders *o)
@@ -101,13 +101,13 @@ bool sm_ending_probed(struct sm_session *s, const struct sm_event *e, struct sm_
 
     sm_acks_probed(s, e, o);
     if (last)
-        order_return(s, o);
+        sm_ending_hurry(s, o);
     return true;
 }
 
 bool sm_ending_waited(struct sm_session *s, const struct sm_event *, struct sm_orders *o)
 {
-    order_return(s, o);
+    sm_ending_hurry(s, o);
     return true;
 }
 
@@ -163,6 +163,19 @@ void sm_undelivered_done(struct sm_session *s, enum sm_undelivered_fate how)
     r->looked++;
     if (!keeps(s))
         r->returned = r->looked; /* before this nothing is left for the next session */
+    s->changed = true;
+}
+
+void sm_ending_forget(struct sm_session *s)
+{
+    struct sm_record *r = &s->record;
+    uint32_t count = r->returned;
+
+    if (!count || count != r->looked)
+        return;
+    queue_pop(&s->down, count);
+    r->acked += count;
+    r->returned = r->looked = 0;
     s->changed = true;
 }
 
@@ -233,6 +246,9 @@ size_t sm_adopt(struct sm_session *s, struct sm_orders *o, uint64_t now_ms)
         return 0; /* one for each commit */
     struct queue from = core_left_queue(s->core, left, &copy);
 
+    /* The copies count beside what they are made of. Without room for them: later, then. */
+    if (!queue_affords(&s->down, queue_cost(&from)))
+        return 0;
     for (uint32_t n = copy.returned; queue_nth(&from, n, &stanza); n++) {
         struct sm_event push = {.type = SM_TO_CLIENT, .now_ms = now_ms, .stanza = stanza};
 

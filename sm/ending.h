@@ -14,6 +14,11 @@ void sm_ending_begin(struct sm_session *s, enum sm_end end, uint64_t now_ms,
 /* The link is dead, or good for nothing. Leads to SM_ENDING. */
 void sm_ending_lose(struct sm_session *s, enum sm_end end, struct sm_orders *orders);
 
+/* Stanzas that were dealt with make room, where nothing is left for a next session. */
+void sm_ending_forget(struct sm_session *s);
+/* All that is held is to be dealt with now. */
+void sm_ending_hurry(struct sm_session *s, struct sm_orders *o);
+
 sm_deed sm_ending_finish;      /* SM_FINISH */
 sm_deed sm_ending_client;      /* SM_CLIENT_CLOSE */
 sm_deed sm_ending_expire;      /* SM_DUE_EXPIRY */

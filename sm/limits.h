@@ -29,7 +29,8 @@ struct sm_limits {
 
 /* The memory of all arenas together. One for the whole process; the arenas' workers share it. */
 struct sm_budget {
-    _Atomic size_t used; /* bytes in extents and records */
+    _Atomic size_t used;    /* bytes in extents and records */
+    _Atomic size_t leaving; /* of them: those of sessions whose end has begun */
     size_t max;
 };
 

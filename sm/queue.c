@@ -320,6 +320,19 @@ bool queue_nth_counted(const struct queue *h, uint32_t n)
     return entry_at(h, n)->marks & QUEUE_COUNTED;
 }
 
+bool queue_find_request(const struct queue *h, uint32_t most, uint32_t request, uint32_t *n)
+{
+    if (most > h->q->count)
+        most = h->q->count;
+    for (*n = 0; *n < most; ++*n) {
+        const struct queue_entry *e = entry_at(h, *n);
+
+        if (e->request == request && !(e->marks & QUEUE_ANSWERED))
+            return true;
+    }
+    return false;
+}
+
 void queue_mark_answered(struct queue *h, uint32_t n)
 {
     assert(n < h->q->count);

@@ -94,9 +94,18 @@ static inline size_t queue_bytes(const struct queue *h)
 {
     return h->q->end - h->q->start;
 }
+/* The same, with what the index takes. */
+static inline size_t queue_cost(const struct queue *h)
+{
+    return queue_bytes(h) + (size_t)h->q->count * sizeof(struct queue_entry);
+}
+
 /* The nth stanza held, 0 the oldest. s->late: by its mark or by q->late. False: there is none. */
 [[nodiscard]] bool queue_nth(const struct queue *h, uint32_t n, struct sm_stanza *s);
 [[nodiscard]] bool queue_nth_counted(const struct queue *h, uint32_t n); /* n < count */
+/* Among the `most` oldest: the first of that request that is not marked as answered. */
+[[nodiscard]] bool queue_find_request(const struct queue *h, uint32_t most, uint32_t request,
+                                      uint32_t *n);
 /* Marks the nth as answered: one store, true at once and for good, whatever is committed. */
 void queue_mark_answered(struct queue *h, uint32_t n);
 /* All that are held now are late from now on. */

@@ -139,8 +139,7 @@ bool sm_rules_apply(struct sm_session *s, int event, const struct sm_event *told
             sm_acks_settle(s, told->now_ms, o);
     }
     struct sm_text bytes;
-    struct sm_stanza one;
-    if (sm_unwritten(s, &bytes, &one))
+    if (s->record.state == SM_LIVE && s->record.down.cursor < s->record.down.end)
         o->todo |= SM_DO_WRITE;
     if (sm_unsent(s, &bytes))
         o->todo |= SM_DO_SEND;

@@ -250,6 +250,27 @@ static void beyond_the_budget_nothing_is_dealt_out(void **)
     done_with(&a);
 }
 
+static void what_is_given_up_for_it_does_not_count_against_it(void **)
+{
+    struct arena a = arena_of(SIZE);
+    uint64_t small, large;
+
+    budget.max = 4096;
+    small = arena_take(&a, 1024);
+    assert_true(small);
+    assert_false(arena_affords(&a, 4096, 0));
+    assert_int_equal(arena_take_instead(&a, 4096, 0), 0);
+    assert_true(arena_affords(&a, 4096, 1024));
+    large = arena_take_instead(&a, 4096, 1024);
+    assert_true(large);
+    assert_int_equal(budget.used, 5120);
+    arena_give(&a, small, 1024);
+    assert_int_equal(budget.used, 4096);
+    assert_false(arena_affords(&a, 8192, 4096));
+    arena_give(&a, large, 4096);
+    done_with(&a);
+}
+
 static void slots_are_dealt_out_from_the_lowest(void **)
 {
     struct arena a = arena_of(SIZE);
@@ -411,6 +432,7 @@ int main(void)
         cmocka_unit_test(claiming_all_again_leaves_the_same_free),
         cmocka_unit_test(only_well_formed_places_are_held),
         cmocka_unit_test(beyond_the_budget_nothing_is_dealt_out),
+        cmocka_unit_test(what_is_given_up_for_it_does_not_count_against_it),
         cmocka_unit_test(slots_are_dealt_out_from_the_lowest),
         cmocka_unit_test(pages_never_used_are_not_spare),
         cmocka_unit_test(pages_that_hold_nothing_any_more_are_spare_once),
