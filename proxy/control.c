@@ -137,14 +137,15 @@ static void on_answered(struct ev_loop *, ev_async *a, int)
 static void look(struct tools *tools, void *arg)
 {
     struct request *q = arg;
+    struct control *ctl = q->ctl;
 
     q->rows[tools->index] = q->command->rows(tools, q->arg);
     if (atomic_fetch_sub(&q->left, 1) != 1)
         return;
-    pthread_mutex_lock(&q->ctl->lock);
-    STAILQ_INSERT_TAIL(&q->ctl->done, q, next);
-    pthread_mutex_unlock(&q->ctl->lock);
-    ev_async_send(q->ctl->loop, &q->ctl->answered);
+    pthread_mutex_lock(&ctl->lock);
+    STAILQ_INSERT_TAIL(&ctl->done, q, next); /* from here on it is main's, which may free it */
+    pthread_mutex_unlock(&ctl->lock);
+    ev_async_send(ctl->loop, &ctl->answered);
 }
 
 static void dispatch(struct request *q)

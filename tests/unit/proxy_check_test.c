@@ -136,7 +136,7 @@ static int check(struct scene *s)
 /* A line of its own, at that line of the file. */
 static bool says(const struct scene *s, unsigned line, const char *words)
 {
-    char head[100];
+    char head[256];
 
     snprintf(head, sizeof head, "\n%s:%u: %s", s->ini, line, words);
     if (strstr(s->said, head))
