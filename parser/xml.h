@@ -100,7 +100,8 @@ enum item_flag {
     ITEM_BORROWS = 4,  /* uses a prefix that only the stream's header declares */
     ITEM_DELAYED = 8,  /* has <delay xmlns='urn:xmpp:delay'/> as a direct child */
     ITEM_CONTENT = 16, /* a message with content worth keeping: any child but chat states, hints,
-                        * receipts' and markers' requests, stanza ids, delay and thread */
+                        * receipts' and markers' requests, stanza ids, delay and thread, and
+                        * what the server has all the same: carbons, results of its archive */
     ITEM_SM2 = 32,     /* an SM element of urn:xmpp:sm:2 */
 };
 

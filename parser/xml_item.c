@@ -67,6 +67,10 @@ static const char *const no_content[] = {
     IN("urn:xmpp:chat-markers:0", "markable"), /* XEP-0333 */
     IN("urn:xmpp:hints", ""),                  /* XEP-0334 */
     IN("urn:xmpp:sid:0", ""),                  /* XEP-0359 */
+    IN("urn:xmpp:carbons:2", ""), /* XEP-0280: a copy, which its sender never sent here */
+    IN("urn:xmpp:mam:2", ""),     /* XEP-0313: from the archive, where it stays */
+    IN("urn:xmpp:mam:1", ""),
+    IN("urn:xmpp:mam:0", ""),
     IN(NS_DELAY, "delay"),
 };
 

@@ -189,7 +189,7 @@ uint64_t sm_asks_due(const struct sm_session *s)
         if (every < at)
             at = every;
         /* A full queue: it acknowledged, but too little, and the link stands still until it has. */
-        if ((a->since || s->down_full) && idle < at)
+        if (((a->since && !sm_session_inactive(s)) || s->down_full) && idle < at)
             at = idle;
     }
     return at;
@@ -236,10 +236,11 @@ void sm_asks_settle(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)
 {
     const struct sm_asking *a = &s->asking;
     struct sm_event now = {.type = SM_DEADLINE, .now_ms = now_ms};
+    uint32_t after = sm_session_inactive(s) ? SM_INACTIVE_FACTOR : 1;
 
     mark_full(s, now_ms);
     if (s->record.state != SM_LIVE || a->out || !s->record.down.count || !a->since)
         return;
-    if (a->since >= s->core->limits->request_after || s->down_full)
+    if (a->since / after >= s->core->limits->request_after || s->down_full)
         sm_asks_ask(s, &now, o);
 }

@@ -42,7 +42,9 @@ enum {
     SM_ENDING_MS = 5000,         /* for each of the two waits while a session ends in order */
     SM_TOMBSTONE_MS = 48 * 3600 * 1000,
     SM_TOMBSTONES = 100000 / SM_ARENAS,
-    SM_ASKS_WAITING = 64,  /* <r/> of one client that wait for an answer, at different counts */
+    SM_INACTIVE_FACTOR =
+        10,               /* so many times request_after, while the client is inactive (XEP-0352) */
+    SM_ASKS_WAITING = 64, /* <r/> of one client that wait for an answer, at different counts */
     SM_UP_RESERVE = 65536, /* bytes a client may still send while its queues are full */
     SM_TEXT_MAX = 8192,    /* bytes of orders' text in one batch */
     SM_TEXT_ROOM = 4096, /* the most that one event adds to it: SM_ASKS_WAITING answers, and some */

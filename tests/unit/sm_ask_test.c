@@ -107,6 +107,22 @@ static void the_client_is_asked_after_so_many_stanzas(void **)
     rig_free(r);
 }
 
+/* XEP-0352: a phone whose screen is off sleeps through what can wait. */
+static void an_inactive_client_is_asked_less(void **)
+{
+    struct rig *r = rig_new();
+
+    r->limits.request_after = 3;
+    sm_session_set_inactive(r->s, true);
+    for (int i = 0; i < 29; i++)
+        to_client(r, "<message/>");
+    pass_ms(r, 5000);
+    assert_false(told(r, SM_DO_ASK));
+    to_client(r, "<message/>");
+    assert_true(told(r, SM_DO_ASK));
+    rig_free(r);
+}
+
 static void the_client_is_asked_after_a_burst(void **)
 {
     struct rig *r = rig_new();
@@ -360,6 +376,7 @@ int main(void)
         cmocka_unit_test(an_ack_of_the_farthest_number_is_too_high),
         cmocka_unit_test(half_a_stanza_is_not_written_yet),
         cmocka_unit_test(the_client_is_asked_after_so_many_stanzas),
+        cmocka_unit_test(an_inactive_client_is_asked_less),
         cmocka_unit_test(the_client_is_asked_after_a_burst),
         cmocka_unit_test(the_first_stanza_after_a_long_time_is_not_asked_for_at_once),
         cmocka_unit_test(a_client_that_acknowledges_by_itself_is_not_asked),
