@@ -227,8 +227,7 @@ static void chat_states_and_the_like_are_no_content(void **)
         "<message><composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
         "<message><request xmlns='urn:xmpp:receipts'/></message>",
         "<message><markable xmlns='urn:xmpp:chat-markers:0'/></message>",
-        "<message><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
-        "<message xmlns='jabber:client'><body>a</body></message></forwarded></received></message>",
+        "<message><sent xmlns='urn:xmpp:carbons:2'><forwarded/></sent></message>",
         "<message><result xmlns='urn:xmpp:mam:2' id='1'/></message>",
         "<message><no-store xmlns='urn:xmpp:hints'/><thread>x</thread></message>",
         "<message><origin-id xmlns='urn:xmpp:sid:0'/><stanza-id xmlns='urn:xmpp:sid:0'/></message>",
