@@ -98,7 +98,7 @@ bool link_start_tls(struct link *l, bool direct)
 {
     size_t host = (size_t)(l->host - l->tools->conf->hosts);
 
-    if (tls_dial(&l->tls, l->tools->tls, host, l->host->domain, direct) < 0)
+    if (tls_dial(&l->tls, l->tools->tls, host, l->host->ascii, direct) < 0)
         return false;
     tls_output(l->tls, &l->out);
     tls_greet(l->tls);

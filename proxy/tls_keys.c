@@ -10,14 +10,12 @@
 #include <openssl/err.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "proxy/log.h"
 
 enum { TICKET_KEYS_MAX = 128 };
 
 struct tls_host {
-    char *domain;
     SSL_CTX *server;
     SSL_CTX *upstream; /* NULL if the upstream speaks plaintext */
 };
@@ -25,7 +23,8 @@ struct tls_host {
 struct tls_keys {
     _Atomic unsigned references;
     BIO_METHOD *bio;
-    struct tls_host *hosts;
+    const struct conf *conf; /* outlives all keys */
+    struct tls_host *hosts;  /* one for each of conf's */
     size_t count;
 };
 
@@ -41,15 +40,12 @@ static int pick_by_sni(SSL *ssl, int *, void *arg)
 {
     const struct tls_keys *keys = arg;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const struct conf_host *host;
 
     /* An unknown name gets the first host's certificate: GIO sends IP literals, and the stream
      * header decides in the end. */
-    for (size_t i = 0; name && i < keys->count; i++) {
-        if (!strcasecmp(name, keys->hosts[i].domain)) {
-            SSL_set_SSL_CTX(ssl, keys->hosts[i].server);
-            break;
-        }
-    }
+    if (name && (host = conf_host_by_sni(keys->conf, name)))
+        SSL_set_SSL_CTX(ssl, keys->hosts[host - keys->conf->hosts].server);
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -119,7 +115,7 @@ static SSL_CTX *upstream_new(const struct conf_host *host)
 
 static bool host_init(struct tls_host *h, const struct conf_host *host, struct tls_keys *keys)
 {
-    return (h->domain = strdup(host->domain)) && (h->server = server_new(host, keys)) &&
+    return (h->server = server_new(host, keys)) &&
            (host->upstream_tls == CONF_UPSTREAM_PLAIN || (h->upstream = upstream_new(host)));
 }
 
@@ -140,6 +136,7 @@ int tls_keys_new(struct tls_keys **out, const struct conf *conf, const struct tl
     if (!keys)
         return -ENOMEM;
     keys->references = 1;
+    keys->conf = conf;
     keys->hosts = calloc(conf->host_count, sizeof *keys->hosts);
     keys->bio = tls_bio_new();
     if (!keys->hosts || !keys->bio)
@@ -170,7 +167,6 @@ void tls_keys_release(struct tls_keys *keys)
     if (!keys || atomic_fetch_sub(&keys->references, 1) != 1)
         return;
     for (size_t i = 0; i < keys->count; i++) {
-        free(keys->hosts[i].domain);
         SSL_CTX_free(keys->hosts[i].server);
         SSL_CTX_free(keys->hosts[i].upstream);
     }

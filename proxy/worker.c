@@ -222,11 +222,6 @@ int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
     return 0;
 }
 
-struct tools *worker_tools(struct worker *w)
-{
-    return &w->tools;
-}
-
 static void *run(void *arg)
 {
     struct worker *w = arg;

@@ -34,8 +34,6 @@ void worker_free(struct worker *w); /* after worker_join, or never started; NULL
 void worker_stop(struct worker *w);
 void worker_join(struct worker *w);
 
-struct tools *worker_tools(struct worker *w);
-
 /* Has `deed` done on the worker's thread, soon. False: no memory. */
 typedef void worker_deed(struct tools *tools, void *arg);
 [[nodiscard]] bool worker_post(struct worker *w, worker_deed *deed, void *arg);
