@@ -16,9 +16,10 @@
 
 enum { SLOTS_MIN = 4, DATA_MIN = 65536 };
 
-struct arena_header { /* at offset 0 */
-    uint64_t magic;   /* stored last */
-    uint64_t posted;  /* the session that a receive is outstanding for */
+struct arena_header {    /* at offset 0 */
+    uint64_t magic;      /* stored last */
+    uint64_t posted;     /* the session that a receive is outstanding for */
+    uint64_t slots_high; /* no slot from this number on was ever in use */
     uint64_t size;
     uint32_t layout; /* ARENA_LAYOUT */
     uint32_t slot_size, slots;
@@ -80,9 +81,10 @@ uint64_t arena_posted(const struct arena *a)
 
 /* --- a life --- */
 
-static void format(struct arena *a, size_t slot_size, size_t stone_size)
+/* As a formatted arena's header begins, but for what changes in it. */
+static struct arena_header header_of(const struct arena *a, size_t slot_size, size_t stone_size)
 {
-    struct arena_header header = {
+    return (struct arena_header){
         .size = a->size,
         .layout = ARENA_LAYOUT,
         .slot_size = (uint32_t)slot_size,
@@ -90,13 +92,29 @@ static void format(struct arena *a, size_t slot_size, size_t stone_size)
         .stone_size = (uint32_t)stone_size,
         .stones = a->stones,
     };
+}
+
+static void format(struct arena *a, size_t slot_size, size_t stone_size)
+{
+    struct arena_header header = header_of(a, slot_size, stone_size);
 
     arena_put(a, 0, &header, sizeof header);
     arena_commit(a, offsetof(struct arena_header, magic), ARENA_MAGIC);
 }
 
-int arena_init(struct arena *a, void *base, size_t size, size_t slot_size, size_t stone_size,
-               struct sm_budget *budget)
+static bool formatted_so(const struct arena *a, size_t slot_size, size_t stone_size)
+{
+    struct arena_header header = header_of(a, slot_size, stone_size);
+    size_t from = offsetof(struct arena_header, size);
+
+    return arena_word(a, offsetof(struct arena_header, magic)) == ARENA_MAGIC &&
+           arena_word(a, offsetof(struct arena_header, slots_high)) <= a->slots &&
+           !memcmp(a->base + from, (char *)&header + from, sizeof header - from);
+}
+
+/* Everything but the memory itself. */
+static int lay_out(struct arena *a, void *base, size_t size, size_t slot_size, size_t stone_size,
+                   struct sm_budget *budget)
 {
     int r;
 
@@ -118,7 +136,33 @@ int arena_init(struct arena *a, void *base, size_t size, size_t slot_size, size_
     }
     for (uint32_t slot = 0; slot < a->slots; slot++)
         extent_set_add(&a->vacant, slot);
+    return 0;
+}
+
+int arena_init(struct arena *a, void *base, size_t size, size_t slot_size, size_t stone_size,
+               struct sm_budget *budget)
+{
+    int r = lay_out(a, base, size, slot_size, stone_size, budget);
+
+    if (r < 0)
+        return r;
     format(a, slot_size, stone_size);
+    return 0;
+}
+
+int arena_open(struct arena *a, void *base, size_t size, size_t slot_size, size_t stone_size,
+               struct sm_budget *budget)
+{
+    int r = lay_out(a, base, size, slot_size, stone_size, budget);
+
+    if (r < 0)
+        return r;
+    if (!arena_word(a, offsetof(struct arena_header, magic))) {
+        format(a, slot_size, stone_size);
+    } else if (!formatted_so(a, slot_size, stone_size)) {
+        arena_clear(a);
+        return -EPROTO;
+    }
     return 0;
 }
 
@@ -220,7 +264,14 @@ uint32_t arena_take_slot(struct arena *a, size_t slot_size)
     if (slot == EXTENT_NONE || !budget_take(a, slot_size, 0))
         return UINT32_MAX;
     extent_set_drop(&a->vacant, slot);
+    if (slot >= arena_slots_high(a))
+        arena_commit(a, offsetof(struct arena_header, slots_high), slot + 1);
     return (uint32_t)slot;
+}
+
+uint32_t arena_slots_high(const struct arena *a)
+{
+    return (uint32_t)arena_word(a, offsetof(struct arena_header, slots_high));
 }
 
 bool arena_claim_slot(struct arena *a, uint32_t slot, size_t slot_size)

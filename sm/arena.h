@@ -39,6 +39,11 @@ struct arena {
  * slot and of a tombstone are the caller's. */
 [[nodiscard]] int arena_init(struct arena *a, void *base, size_t size, size_t slot_size,
                              size_t stone_size, struct sm_budget *budget);
+/* The same if the memory was never formatted to the end. Otherwise nothing in it changes, and
+ * nothing of it is in use: what the records name is to be claimed. -EPROTO: it was formatted in
+ * another size, layout, or with other slots and tombstones. */
+[[nodiscard]] int arena_open(struct arena *a, void *base, size_t size, size_t slot_size,
+                             size_t stone_size, struct sm_budget *budget);
 /* The memory stays as it is; its share of the budget is given back. */
 void arena_clear(struct arena *a);
 
@@ -74,6 +79,8 @@ void arena_give(struct arena *a, uint64_t at, size_t size);
 [[nodiscard]] uint32_t arena_take_slot(struct arena *a, size_t slot_size);
 [[nodiscard]] bool arena_claim_slot(struct arena *a, uint32_t slot, size_t slot_size);
 void arena_give_slot(struct arena *a, uint32_t slot, size_t slot_size);
+/* No slot from this number on was ever in use: so a recovery does not touch the whole table. */
+[[nodiscard]] uint32_t arena_slots_high(const struct arena *a);
 
 /* As extents_spare, the offset from base. */
 [[nodiscard]] bool arena_spare(struct arena *a, size_t *at, size_t *len);

@@ -20,7 +20,7 @@ static_assert((int)SM_STAGING == (int)ARENA_STAGING, "one staging area");
 
 /* --- a life --- */
 
-int sm_core_new(struct sm_core **out, const struct sm_core_config *config)
+int core_new(struct sm_core **out, const struct sm_core_config *config, arena_begin *begin)
 {
     struct sm_core *core = calloc(1, sizeof *core);
     int r;
@@ -30,8 +30,8 @@ int sm_core_new(struct sm_core **out, const struct sm_core_config *config)
     core->limits = config->limits;
     core->node = config->node;
     core->number = config->arena;
-    if ((r = arena_init(&core->arena, config->base, config->size, sizeof(struct record_slot),
-                        sizeof(struct core_stone), config->budget)) < 0) {
+    if ((r = begin(&core->arena, config->base, config->size, sizeof(struct record_slot),
+                   sizeof(struct core_stone), config->budget)) < 0) {
         free(core);
         return r;
     }
@@ -46,12 +46,17 @@ int sm_core_new(struct sm_core **out, const struct sm_core_config *config)
     return 0;
 }
 
+int sm_core_new(struct sm_core **out, const struct sm_core_config *config)
+{
+    return core_new(out, config, arena_init);
+}
+
 static struct sm_session *session_of(struct registry_node *n)
 {
     return (struct sm_session *)n;
 }
 
-static void free_handle(struct registry_node *n)
+void core_forget(struct registry_node *n)
 {
     if (!n->left)
         free(session_of(n)->waiting);
@@ -66,7 +71,7 @@ void sm_core_free(struct sm_core *core)
         struct registry_node *n = registry_slot(&core->registry, slot);
 
         if (n)
-            free_handle(n);
+            core_forget(n);
     }
     atomic_fetch_sub_explicit(&core->arena.budget->leaving, core->leaving, memory_order_relaxed);
     registry_clear(&core->registry);
@@ -166,6 +171,11 @@ void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_m
     queue_committed(&s->up);
     if (s->record.adopted_generation)
         end_adopted(core, &s->record);
+    core_sort(core, s, deadline_ms);
+}
+
+void core_sort(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms)
+{
     registry_set_deadline(&core->registry, &s->node, deadline_ms);
     registry_set_held(&core->registry, &s->node, s->record.state == SM_HELD, held_bytes(s));
     set_leaving(core, &s->node, leaving_bytes(s));

@@ -29,6 +29,7 @@ bool core_leave(struct sm_core *core, struct sm_session *s, uint64_t expires_ms)
     queue_empty(&s->up);
     s->record.state = SM_LEFT;
     s->record.expires_ms = expires_ms;
+    s->record.serial = ++core->left_serial;
     core_commit(core, s, UINT64_MAX);
 
     registry_drop(&core->registry, &s->node);

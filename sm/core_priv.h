@@ -12,6 +12,7 @@
 
 struct core_stone {  /* a tombstone, in the arena */
     uint64_t serial; /* 0 while the rest is written; 0: none; the greatest is the youngest */
+    uint64_t check;  /* of all behind it, and of the serial */
     uint64_t owner;  /* registry_hash of the account */
     uint64_t expires_ms;
     struct sm_id id;
@@ -33,10 +34,18 @@ struct sm_core {
     uint8_t node, number;
     uint64_t leaving;      /* bytes of sessions whose end has begun */
     uint32_t lefts;        /* nodes of the registry that are struct core_left */
+    uint64_t left_serial;  /* of the last that became one */
     uint64_t stone_serial; /* of the youngest tombstone */
     uint16_t *stone_heads; /* chains of tombstones by id; 0: the end, otherwise 1 + place */
     uint16_t *stone_nexts;
 };
+
+/* arena_init or arena_open: the core on memory that is begun so. As sm_core_new and sm_core_open.
+ */
+typedef int arena_begin(struct arena *a, void *base, size_t size, size_t slot_size,
+                        size_t stone_size, struct sm_budget *budget);
+[[nodiscard]] int core_new(struct sm_core **out, const struct sm_core_config *config,
+                           arena_begin *begin);
 
 /* Gives s (zeroed) a slot and an id, copies the identity, sets up record, queues and node, and
  * makes it found by account and JID. -ENOMEM: nothing changed. Not in the arena for good before
@@ -48,6 +57,13 @@ struct sm_core {
  * adopted. Sets the deadline (UINT64_MAX: none), and what sm_core_pressed goes by. */
 void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms);
 
+/* The latter alone: for a record that is true already. */
+void core_sort(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms);
+
+/* Frees what is in the heap for a session, with or without a handle, that nothing finds any more.
+ */
+void core_forget(struct registry_node *n);
+
 /* Frees slot, identity and queues, and finds it no more. The struct is the caller's to free. */
 void core_dismiss(struct sm_core *core, struct sm_session *s);
 
@@ -57,6 +73,8 @@ void core_dismiss(struct sm_core *core, struct sm_session *s);
 
 /* A tombstone for s; before core_dismiss. */
 void core_bury(struct sm_core *core, const struct sm_session *s, uint32_t h, uint64_t now_ms);
+/* Finds again those that an earlier process left; what is not to be believed is no more. */
+void core_stones_open(struct sm_core *core);
 
 /* What an ended session of that full JID left behind, the oldest such session; NULL: nothing. */
 struct core_left *core_left(const struct sm_core *core, struct sm_text jid);

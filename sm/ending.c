@@ -93,6 +93,37 @@ bool sm_ending_link_closed(struct sm_session *s, const struct sm_event *e, struc
     return true;
 }
 
+/* --- again, after the process died in the middle of it --- */
+
+/* The reasons for which sm_ending_lose is called. */
+static bool by_the_link(enum sm_end end)
+{
+    return end == SM_END_SERVER || end == SM_END_CONFLICT || end == SM_END_LINK ||
+           end == SM_END_PROBE;
+}
+
+bool sm_ending_again(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)
+{
+    struct sm_record *r = &s->record;
+
+    if (r->state < SM_ENDING)
+        return false;
+    r->since_ms = now_ms;
+    o->end = r->end;
+    if (r->state == SM_OVER) {
+        s->link_dead = true;
+        o->todo |= SM_DO_OVER;
+        return true;
+    }
+    if (r->state == SM_ENDING && by_the_link(r->end)) {
+        lost_link(s, o);
+        return true;
+    }
+    if (r->state == SM_ENDING && !(r->flags & RECORD_PROBE_OUT))
+        sm_ending_hurry(s, o);
+    return false;
+}
+
 /* --- the server's side --- */
 
 bool sm_ending_probed(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)

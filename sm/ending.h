@@ -19,6 +19,10 @@ void sm_ending_forget(struct sm_session *s);
 /* All that is held is to be dealt with now. */
 void sm_ending_hurry(struct sm_session *s, struct sm_orders *o);
 
+/* After a recovery: what was ordered is ordered again, and what was awaited is awaited anew. True:
+ * the link had died, or nothing more is awaited of it. */
+bool sm_ending_again(struct sm_session *s, uint64_t now_ms, struct sm_orders *o);
+
 sm_deed sm_ending_finish;      /* SM_FINISH */
 sm_deed sm_ending_client;      /* SM_CLIENT_CLOSE */
 sm_deed sm_ending_expire;      /* SM_DUE_EXPIRY */

@@ -30,7 +30,7 @@ static uint64_t turn(uint64_t a, uint64_t word)
 }
 
 /* Four lanes, so that the multiplications of one do not wait for those of another. */
-static uint64_t mix(const void *bytes, size_t len, uint64_t seed)
+uint64_t record_mix(const void *bytes, size_t len, uint64_t seed)
 {
     uint64_t lane[4] = {seed, seed + 1, seed + 2, seed + 3};
     const char *p = bytes;
@@ -54,8 +54,8 @@ static uint64_t check_of(const struct sm_record *r, uint32_t generation)
 {
     const char *from = (const char *)&r->down;
 
-    return mix(from, sizeof *r - offsetof(struct sm_record, down),
-               (uint64_t)generation << 32 ^ r->commit);
+    return record_mix(from, sizeof *r - offsetof(struct sm_record, down),
+                      (uint64_t)generation << 32 ^ r->commit);
 }
 
 static uint64_t birth_check(const struct record_slot *s)
@@ -70,7 +70,7 @@ static uint64_t birth_check(const struct record_slot *s)
     part.id = s->id;
     part.identity_len = s->identity_len;
     part.identity = s->identity;
-    return mix(&part, sizeof part, 0);
+    return record_mix(&part, sizeof part, 0);
 }
 
 /* --- identities --- */
@@ -244,4 +244,40 @@ bool record_valid(const struct arena *a, uint32_t slot)
         return false;
     return r->commit == s->selector && r->check == check_of(r, s->id.generation) &&
            queue_valid(&r->down, a) && queue_valid(&r->up, a);
+}
+
+static bool claim_queue(struct arena *a, const struct sm_queue *q)
+{
+    return !q->extent || arena_claim(a, q->extent, q->size);
+}
+
+static void give_queue(struct arena *a, const struct sm_queue *q)
+{
+    if (q->extent)
+        arena_give(a, q->extent, q->size);
+}
+
+bool record_claim(struct arena *a, uint32_t slot)
+{
+    const struct record_slot *s = record_slot(a, slot);
+    const struct sm_record *r = record_read(a, slot);
+    size_t identity = extent_size(s->identity_len);
+
+    if (!arena_claim_slot(a, slot, SLOT))
+        return false;
+    if (arena_claim(a, s->identity, identity)) {
+        if (claim_queue(a, &r->down)) {
+            if (claim_queue(a, &r->up))
+                return true;
+            give_queue(a, &r->down);
+        }
+        arena_give(a, s->identity, identity);
+    }
+    arena_give_slot(a, slot, SLOT);
+    return false;
+}
+
+void record_discard(struct arena *a, uint32_t slot)
+{
+    arena_commit(a, slot_at(a, slot) + offsetof(struct record_slot, selector), 0);
 }

@@ -56,6 +56,7 @@ struct sm_record {
     uint64_t probe_seed;   /* what the ids of all its probes are made of */
     uint32_t probe_number; /* probes made so far */
     uint32_t looked; /* ending: so many of the oldest in down were dealt with, or are to stay */
+    uint64_t serial; /* LEFT: the order in which such sessions became so */
 };
 
 struct record_slot {   /* in the arena */
@@ -85,3 +86,11 @@ struct sm_identity record_identity(const struct arena *a, uint32_t slot);
 const struct sm_record *record_read(const struct arena *a, uint32_t slot);
 /* For a recovery: the checksums are right, and all offsets lie in the arena. */
 [[nodiscard]] bool record_valid(const struct arena *a, uint32_t slot);
+/* Takes the slot and the extents that its record, which is valid, names. False, and nothing taken:
+ * one of them is somebody else's. */
+[[nodiscard]] bool record_claim(struct arena *a, uint32_t slot);
+/* The slot, which nobody has taken, becomes vacant; what it names is not touched. */
+void record_discard(struct arena *a, uint32_t slot);
+
+/* A checksum of whole words. */
+uint64_t record_mix(const void *bytes, size_t len, uint64_t seed);
