@@ -57,7 +57,7 @@ static bool is_plus(struct span mechanism)
 }
 
 /* Channel binding would bind to Holdfast's TLS, and a certificate has been shown to Holdfast. */
-static bool works_through(struct span mechanism)
+bool features_mechanism_works(struct span mechanism)
 {
     return !is_plus(mechanism) && !span_is(mechanism, "EXTERNAL");
 }
@@ -94,13 +94,13 @@ static void write_mechanisms(struct sink *k, const struct element *mechanisms)
     bool any = false;
 
     for (const struct element *e = mechanisms->child; e; e = e->next)
-        any = any || (is_mechanism(e) && works_through(e->text));
+        any = any || (is_mechanism(e) && features_mechanism_works(e->text));
     if (!any)
         return;
 
     sink_puts(k, "<mechanisms xmlns='" NS_SASL "'>");
     for (const struct element *e = mechanisms->child; e; e = e->next)
-        if (is_mechanism(e) ? works_through(e->text) : !matches(e->ns, NS_CHANNEL_BINDINGS "*"))
+        if (is_mechanism(e) ? features_mechanism_works(e->text) : !matches(e->ns, NS_CHANNEL_BINDINGS "*"))
             element_write(k, e, SPAN_LIT(NS_SASL));
     sink_puts(k, "</mechanisms>");
 }

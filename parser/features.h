@@ -20,6 +20,9 @@ struct features {
 /* <stream:features> with STARTTLS, required, alone. */
 void features_write_starttls(struct sink *k);
 
+/* False for *-PLUS and EXTERNAL, which are offered to nobody: whoever asks for one is refused. */
+[[nodiscard]] bool features_mechanism_works(struct span mechanism);
+
 /* Before SASL: mechanisms without *-PLUS and EXTERNAL, iq-auth, iq-register; nothing else. */
 void features_write_before_sasl(struct sink *k, const struct element *features);
 

@@ -28,6 +28,9 @@ enum xml_verdict header_read(struct xml *x, struct span in, struct header *out)
 
     if (verdict != XML_FINE)
         return verdict;
+    if (element_lang(root).len > HEADER_LANG_MAX ||
+        element_attribute(root, "id").len > HEADER_ID_MAX)
+        return XML_TOO_BIG;
     *out = (struct header){
         .to = element_attribute(root, "to"),
         .from = element_attribute(root, "from"),

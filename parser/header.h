@@ -9,6 +9,11 @@
 
 #include "parser/xml.h"
 
+enum { /* bytes, decoded: a header that has longer ones is XML_TOO_BIG */
+       HEADER_ID_MAX = 1024,
+       HEADER_LANG_MAX = 255, /* it is written into every stanza that inherits it */
+};
+
 struct header {
     struct span to, from, id, lang; /* decoded; absent if the attribute is */
     struct span prefixes;           /* as in struct context */

@@ -146,7 +146,7 @@ bool jid_domain(struct sink *k, struct span domain)
             return false;
     if (part.bytes[part.len - 1] == '.')
         part.len--;
-    return part.len && put(k, &part);
+    return part.len && part.bytes[part.len - 1] != '.' && put(k, &part);
 }
 
 bool jid_resource(struct sink *k, struct span resource)

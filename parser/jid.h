@@ -14,12 +14,13 @@ enum { JID_PART_MAX = 1023, JID_MAX = 3071 };
                              struct span *resource);
 
 /* Prepared by nodeprep, nameprep, resourceprep into the sink (absent parts left out). False, and
- * the sink of no use, if a profile forbids it or it does not fit. */
+ * the sink of no use, if a profile forbids it, it does not fit, or libidn finds no memory. */
 [[nodiscard]] bool jid_prepare(struct sink *k, struct span local, struct span domain,
                                struct span resource);
 
-/* One part alone, prepared. A domain loses its final dot (RFC 6122, 2.2), and what stringprep lets
- * pass although no host name has it is forbidden: of ASCII all but letters, digits and -._[]: */
+/* One part alone, prepared; what is prepared stays so when it is prepared again. A domain loses its
+ * final dot (RFC 6122, 2.2), and may have but one. What stringprep lets pass although no host name
+ * has it is forbidden there: of ASCII all but letters, digits and -._[]: */
 [[nodiscard]] bool jid_local(struct sink *k, struct span local);
 [[nodiscard]] bool jid_domain(struct sink *k, struct span domain);
 [[nodiscard]] bool jid_resource(struct sink *k, struct span resource);

@@ -345,8 +345,6 @@ static enum sasl_seen understand(struct sasl *s, struct span message, struct spa
     struct span mechanism = span_of(s->mechanism);
     bool well_formed;
 
-    if (s->step < UINT8_MAX)
-        s->step++;
     if (span_is(mechanism, "PLAIN")) {
         well_formed = read_plain(&claim, message);
     } else if (span_is(mechanism, "DIGEST-MD5")) {
@@ -367,8 +365,11 @@ static enum sasl_seen take(struct sasl *s, struct span text, struct span domain)
     char scratch[SASL_BYTES_MAX];
     size_t len;
     enum sasl_seen seen = SASL_MALFORMED;
+    bool decoded = decode_base64(scratch, sizeof scratch, text, &len);
 
-    if (decode_base64(scratch, sizeof scratch, text, &len))
+    if ((len || !decoded) && s->step < UINT8_MAX)
+        s->step++;
+    if (decoded)
         seen = len ? understand(s, (struct span){scratch, len}, domain) : seen_so_far(s);
     explicit_bzero(scratch, sizeof scratch);
     if (seen == SASL_FOREIGN || seen == SASL_MALFORMED)

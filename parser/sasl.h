@@ -8,6 +8,7 @@
 
 #include "parser/element.h"
 
+/* A name for whose preparation there is no memory counts as one that nobody can have. */
 enum sasl_seen {
     SASL_UNSEEN,    /* the mechanism does not show it (yet, or ever) */
     SASL_ACCOUNT,   /* `account` is the localpart that authenticates */
@@ -20,7 +21,7 @@ enum { SASL_BYTES_MAX = 16384 }; /* of one payload, decoded */
 /* One exchange; plain data, no pointers. */
 struct sasl {
     char mechanism[24]; /* RFC 4422: 1 to 20 of A–Z 0–9 - _ */
-    uint8_t step;       /* client messages read, not counting empty ones */
+    uint8_t step;       /* client messages, not counting empty ones */
     uint16_t account_len;
     char account[1024]; /* prepared by nodeprep */
 };

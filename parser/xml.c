@@ -12,7 +12,9 @@
 
 #include "parser/xml_priv.h"
 
-#define ROOT "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream='" NS_STREAMS "'"
+#define STREAM    "='" NS_STREAMS "'"
+#define BARE_ROOT "<root xmlns='" NS_CLIENT "'"
+#define ROOT      "<stream:stream xmlns='" NS_CLIENT "' xmlns:stream" STREAM
 
 enum {
     PIECE = 3072,             /* fed at a time: it fits into 4 KB with what expat keeps before */
@@ -34,6 +36,13 @@ static void drop(struct xml *x)
     if (x->expat)
         XML_ParserFree(x->expat);
     x->expat = NULL;
+}
+
+void xml_forget(struct xml *x)
+{
+    drop(x);
+    explicit_bzero(&x->tree.memory, sizeof x->tree.memory);
+    explicit_bzero(&x->tree.text_memory, sizeof x->tree.text_memory);
 }
 
 void xml_free(struct xml *x)
@@ -148,7 +157,7 @@ static enum xml_verdict feed(struct xml *x, struct span in)
 
 static enum xml_verdict make(struct xml *x)
 {
-    x->expat = XML_ParserCreateNS("UTF-8", XML_SEPARATOR[0]);
+    x->expat = XML_ParserCreate_MM("UTF-8", &xml_memory, XML_SEPARATOR);
     if (!x->expat)
         return XML_NO_MEMORY;
     XML_SetUserData(x->expat, x);
@@ -172,14 +181,14 @@ static void set_readers(struct xml *x, const struct xml_readers *r)
     XML_SetProcessingInstructionHandler(x->expat, refuse_instruction);
 }
 
-/* Makes a new expat that has read our root, with more declarations in it. */
-static enum xml_verdict make_below(struct xml *x, struct span prefixes)
+/* Makes a new expat that has read a root, with more declarations in it. */
+static enum xml_verdict make_below(struct xml *x, const char *root, struct span prefixes)
 {
-    char root[sizeof ROOT + XML_PREFIXES_MAX];
-    struct sink k = SINK(root);
+    char tag[sizeof ROOT + XML_PREFIXES_MAX];
+    struct sink k = SINK(tag);
     enum xml_verdict v;
 
-    sink_puts(&k, ROOT);
+    sink_puts(&k, root);
     sink_put(&k, prefixes);
     sink_puts(&k, ">");
     if (k.full)
@@ -208,7 +217,7 @@ static enum xml_verdict read_item(struct xml *x, const struct xml_readers *reade
 static enum xml_verdict judge_borrower(struct xml *x, const struct xml_readers *readers,
                                        struct span prefixes, struct span in)
 {
-    enum xml_verdict v = make_below(x, prefixes);
+    enum xml_verdict v = make_below(x, ROOT, prefixes);
 
     if (v == XML_FINE) {
         x->needs = SINK(x->needs_memory);
@@ -219,14 +228,48 @@ static enum xml_verdict judge_borrower(struct xml *x, const struct xml_readers *
     return v;
 }
 
-enum xml_verdict xml_judge(struct xml *x, const struct xml_readers *readers,
-                           const struct context *above, struct span in)
+/* True if a header has another prefix than `stream` for its own name: below it `stream` is unknown,
+ * as it is not below our root. (A header that declares both is treated alike.) */
+static bool stream_is_unknown(struct span prefixes)
+{
+    struct span stream = SPAN_LIT(STREAM);
+
+    while (prefixes.len >= stream.len) {
+        const char *is = memchr(prefixes.p, '=', prefixes.len - stream.len + 1);
+
+        if (!is || !memcmp(is, stream.p, stream.len))
+            return is;
+        prefixes = (struct span){is + 1, prefixes.len - (size_t)(is + 1 - prefixes.p)};
+    }
+    return false;
+}
+
+/* Below what such a header declares, and no more. */
+static enum xml_verdict judge_bare(struct xml *x, const struct xml_readers *readers,
+                                   struct span prefixes, struct span in)
+{
+    enum xml_verdict v;
+
+    drop(x);
+    v = make_below(x, BARE_ROOT, prefixes);
+    if (v == XML_FINE)
+        v = read_item(x, readers, in);
+    drop(x);
+    return v;
+}
+
+static enum xml_verdict judge(struct xml *x, const struct xml_readers *readers,
+                              const struct context *above, struct span in)
 {
     enum xml_verdict v = XML_FINE;
 
     x->needs = (struct sink){0};
+    if (above && stream_is_unknown(above->prefixes))
+        v = judge_bare(x, readers, above->prefixes, in);
+    if (v != XML_FINE)
+        return v;
     if (!x->expat)
-        v = make_below(x, SPAN_NONE);
+        v = make_below(x, ROOT, SPAN_NONE);
     if (v == XML_FINE)
         v = read_item(x, readers, in);
     if (v != XML_FINE || x->fed > RENEW_BYTES)
@@ -236,7 +279,18 @@ enum xml_verdict xml_judge(struct xml *x, const struct xml_readers *readers,
     return v;
 }
 
-enum xml_verdict xml_judge_header(struct xml *x, const struct xml_readers *readers, struct span in)
+/* Expat (2.5) takes the declaration of a prefix for which it has no memory as an attribute, and
+ * goes on: that a prefix is unknown is believed only if an expat that is new says so, too. */
+enum xml_verdict xml_judge(struct xml *x, const struct xml_readers *readers,
+                           const struct context *above, struct span in)
+{
+    enum xml_verdict v = judge(x, readers, above, in);
+
+    return v == XML_BAD_PREFIX ? judge(x, readers, above, in) : v;
+}
+
+static enum xml_verdict judge_header(struct xml *x, const struct xml_readers *readers,
+                                     struct span in)
 {
     enum xml_verdict v;
 
@@ -246,4 +300,11 @@ enum xml_verdict xml_judge_header(struct xml *x, const struct xml_readers *reade
         v = read_item(x, readers, in);
     drop(x);
     return v;
+}
+
+enum xml_verdict xml_judge_header(struct xml *x, const struct xml_readers *readers, struct span in)
+{
+    enum xml_verdict v = judge_header(x, readers, in);
+
+    return v == XML_BAD_PREFIX ? judge_header(x, readers, in) : v;
 }

@@ -124,6 +124,9 @@ struct xml;
 [[nodiscard]] int xml_new(struct xml **out);
 void xml_free(struct xml *x);
 
+/* Wipes what is left of the items so far: there was a password among them. */
+void xml_forget(struct xml *x);
+
 /* Judges one element as the framer cut it out; `above` is what its stream's header gives. */
 [[nodiscard]] enum xml_verdict xml_next(struct xml *x, const struct context *above, struct span in,
                                         struct item *out);

@@ -19,9 +19,23 @@ static void header_begin(struct xml *x)
     x->prefixes = SINK(x->prefixes_memory);
 }
 
-static void header_declaration(void *user, const char *, const char *encoding, int)
+/* "1." and digits (XML 1.0, 2.8): whatever is after the point is read as 1.0. Expat looks at that
+ * as little as at the encoding that it is told not to believe. */
+static bool is_version(const char *version)
 {
-    if (encoding && strcasecmp(encoding, "UTF-8"))
+    if (strncmp(version, "1.", 2) || !version[2])
+        return false;
+    for (version += 2; *version; version++)
+        if (*version < '0' || *version > '9')
+            return false;
+    return true;
+}
+
+static void header_declaration(void *user, const char *version, const char *encoding, int)
+{
+    if (version && !is_version(version))
+        xml_refuse(user, XML_BAD_FORMAT);
+    else if (encoding && strcasecmp(encoding, "UTF-8"))
         xml_refuse(user, XML_BAD_ENCODING);
 }
 

@@ -71,6 +71,9 @@ struct xml {
     struct xml_tree tree;
 };
 
+/* Expat's, in xml_memory.c. */
+extern const XML_Memory_Handling_Suite xml_memory;
+
 /* Ends the reading of the item with that verdict. For handlers. */
 void xml_refuse(struct xml *x, enum xml_verdict v);
 

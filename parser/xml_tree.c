@@ -51,7 +51,9 @@ static void copy_attributes(struct xml *x, struct element *e, const char **attri
     for (const char **a = attributes; *a; a += 2) {
         struct attribute *new = allot(x, sizeof *new, _Alignof(struct attribute));
 
-        if (!new)
+        if (!strncmp(a[0], "xmlns:", 6)) /* expat had no memory for the prefix: see xml.c */
+            xml_refuse(x, XML_NO_MEMORY);
+        if (!new || x->verdict != XML_FINE)
             return;
         copy_name(x, a[0], SPAN_NONE, &new->ns, &new->name);
         new->value = copy(x, span_of(a[1]));

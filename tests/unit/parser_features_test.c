@@ -163,6 +163,15 @@ static void jabberd2_before_sasl(void **)
                            "<register xmlns='http://jabber.org/features/iq-register'/>")));
 }
 
+static void what_is_not_offered_does_not_work(void **)
+{
+    assert_true(features_mechanism_works(SPAN_LIT("PLAIN")));
+    assert_true(features_mechanism_works(SPAN_LIT("SCRAM-SHA-1")));
+    assert_true(features_mechanism_works(SPAN_NONE));
+    assert_false(features_mechanism_works(SPAN_LIT("EXTERNAL")));
+    assert_false(features_mechanism_works(SPAN_LIT("SCRAM-SHA-1-PLUS")));
+}
+
 static void a_list_without_mechanisms_is_left_out(void **)
 {
     assert_true(before_sasl(
@@ -254,6 +263,7 @@ int main(void)
         cmocka_unit_test(prosody_before_sasl),
         cmocka_unit_test(ejabberd_before_sasl),
         cmocka_unit_test(jabberd2_before_sasl),
+        cmocka_unit_test(what_is_not_offered_does_not_work),
         cmocka_unit_test(a_list_without_mechanisms_is_left_out),
         cmocka_unit_test(what_belongs_to_the_mechanisms_stays_with_them),
         cmocka_unit_test(prosody_after_sasl),

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -120,6 +121,22 @@ static void what_is_no_header_is_judged(void **)
     assert_int_equal(verdict_of("<stream:stream to=example.org>"), XML_NOT_WELL_FORMED);
 }
 
+static void a_header_has_no_long_id_nor_language(void **)
+{
+    char text[2048];
+    int lengths[] = {HEADER_ID_MAX, HEADER_LANG_MAX};
+    const char *names[] = {"id", "xml:lang"};
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "<stream:stream" NAMESPACES " %s='%0*d'>", names[i], lengths[i],
+                 0);
+        assert_int_equal(verdict_of(text), XML_FINE);
+        snprintf(text, sizeof text, "<stream:stream" NAMESPACES " %s='%0*d'>", names[i],
+                 lengths[i] + 1, 0);
+        assert_int_equal(verdict_of(text), XML_TOO_BIG);
+    }
+}
+
 static void a_header_is_written_as_it_was_read(void **)
 {
     struct header h = {
@@ -188,6 +205,7 @@ int main(void)
         cmocka_unit_test(the_headers_of_servers_are_read),
         cmocka_unit_test(a_version_tells_the_stream_of_today),
         cmocka_unit_test(what_is_no_header_is_judged),
+        cmocka_unit_test(a_header_has_no_long_id_nor_language),
         cmocka_unit_test(a_header_is_written_as_it_was_read),
         cmocka_unit_test(an_absent_field_is_left_out),
         cmocka_unit_test(a_stream_error_has_a_condition_and_perhaps_a_text),

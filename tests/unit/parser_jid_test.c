@@ -144,6 +144,7 @@ static void a_domain_is_one_that_a_host_can_have(void **)
     assert_true(normal_is("[::1]", false, "[::1]"));
     assert_true(normal_is("_a-1.xz09", false, "_a-1.xz09"));
     assert_true(normal_is(".", false, NULL));
+    assert_true(normal_is("a@x..", false, NULL)); /* it would be prepared to what is not */
     assert_true(normal_is("a@b@c", false, NULL));
     assert_true(normal_is("b c", false, NULL));
     assert_true(normal_is("a'b", false, NULL));

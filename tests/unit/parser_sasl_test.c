@@ -197,15 +197,15 @@ static void an_exchange_never_changes_its_account(void **)
     assert_int_equal(auth(&s, "SCRAM-SHA-1", SPAN_LIT("n,,n=alice,r=x")), SASL_ACCOUNT);
     assert_int_equal(response(&s, SPAN_LIT("n,,n=bob,r=x")), SASL_MALFORMED);
     assert_null(sasl_account(&s).p);
-
     assert_int_equal(auth(&s, "PLAIN", SPAN_LIT("\0alice\0x")), SASL_ACCOUNT);
     assert_int_equal(response(&s, SPAN_LIT("\0alice\0y")), SASL_ACCOUNT);
     assert_int_equal(response(&s, SPAN_LIT("\0bob\0y")), SASL_MALFORMED);
-
     assert_int_equal(auth(&s, "DIGEST-MD5", SPAN_LIT("username=\"alice\"")), SASL_ACCOUNT);
     assert_int_equal(response(&s, SPAN_LIT("username=\"bob\"")), SASL_MALFORMED);
-
     assert_int_equal(auth(&s, "PLAIN", SPAN_LIT("\0a b\0x")), SASL_UNSEEN);
+    assert_int_equal(response(&s, SPAN_LIT("\0alice\0x")), SASL_MALFORMED);
+    assert_null(sasl_account(&s).p);
+    assert_int_equal(auth_text(&s, "PLAIN", SPAN_LIT("!")), SASL_MALFORMED); /* a message, too */
     assert_int_equal(response(&s, SPAN_LIT("\0alice\0x")), SASL_MALFORMED);
     assert_null(sasl_account(&s).p);
 }

@@ -160,6 +160,57 @@ static void an_encoding_that_is_not_utf_8_is_bad(void **)
     }
 }
 
+static void a_version_is_one_of_xml_1(void **)
+{
+    static const char *const fine[] = {"1.0", "1.1", "1.10"};
+    static const char *const bad[] = {"", "1", "1.", "2.0", "1.0a", "1.x", "a", "1.0.0", "-1.0"};
+    char raw[256];
+
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        snprintf(raw, sizeof raw, "<?xml version='%s'?><stream:stream" DECLARATIONS ">", fine[i]);
+        assert_int_equal(judge(raw), XML_FINE);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(raw, sizeof raw, "<?xml version='%s'?><stream:stream" DECLARATIONS ">", bad[i]);
+        assert_int_equal(judge(raw), XML_BAD_FORMAT);
+    }
+}
+
+/* Our own root declares it, but the stream does not. */
+static void a_stream_of_another_prefix_does_not_lend_the_prefix_stream(void **)
+{
+    struct context other = {
+        .prefixes = SPAN_LIT(" xmlns:a='b' xmlns:s='http://etherx.jabber.org/streams'")};
+    struct context usual = {.prefixes = SPAN_LIT(" xmlns:a='http://etherx.jabber.org/streamss'")};
+    static const struct {
+        const char *raw;
+        enum xml_verdict below_other;
+    } items[] = {
+        {"<iq><stream:x/></iq>", XML_BAD_PREFIX},
+        {"<stream:features/>", XML_BAD_PREFIX},
+        {"<iq stream:a='b'/>", XML_BAD_PREFIX},
+        {"<iq><stream:x xmlns:stream='y'/></iq>", XML_FINE},
+        {"<iq><s:x/></iq>", XML_FINE},
+        {"<iq a:c='d'/>", XML_FINE},
+        {"<iq/>", XML_FINE},
+        {"<iq", XML_NOT_WELL_FORMED},
+    };
+
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        struct span raw = guard_copy(span_of(items[i].raw));
+        struct item item;
+        const struct element *e;
+
+        assert_int_equal(xml_next(parser, &other, raw, &item), items[i].below_other);
+        assert_int_equal(xml_tree(parser, &other, raw, &e), items[i].below_other);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct item item;
+
+        assert_int_equal(xml_next(parser, &usual, span_of(items[i].raw), &item), XML_FINE);
+    }
+}
+
 static void a_header_is_xml(void **)
 {
     static const char *const bad[] = {
@@ -233,6 +284,8 @@ int main(void)
         cmocka_unit_test(namespaces_have_to_be_those_of_a_client),
         cmocka_unit_test(the_prefix_stream_is_taken),
         cmocka_unit_test(an_encoding_that_is_not_utf_8_is_bad),
+        cmocka_unit_test(a_version_is_one_of_xml_1),
+        cmocka_unit_test(a_stream_of_another_prefix_does_not_lend_the_prefix_stream),
         cmocka_unit_test(a_header_is_xml),
         cmocka_unit_test(a_header_has_neither_dtd_nor_comment),
         cmocka_unit_test(declarations_have_bounds),
