@@ -309,7 +309,7 @@ static bool wanted(const struct sm_session *s)
 
 bool sm_acks_overdue(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
-    if (!s->link_heard && sm_reads_link(s)) {
+    if (!s->link_heard && !s->link_stopped && sm_reads_link(s)) {
         sm_ending_lose(s, SM_END_PROBE, o);
         return false;
     }

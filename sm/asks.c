@@ -16,8 +16,10 @@ static bool push(struct sm_session *s, const struct sm_event *e)
     struct sm_asking *a = &s->asking;
 
     if (!queue_push(&s->down, &e->stanza, true)) {
-        s->core->counts
-            .lost++; /* the server will not send it again, and there is no room to return it */
+        if (!e->stanza.xml)
+            queue_tail_drop(&s->down); /* it must not become part of the next one */
+        /* The server will not send it again, and there is no room to return it. */
+        s->core->counts.lost++;
         return false;
     }
     if (s->record.down.count == 1 && !a->out)
@@ -200,8 +202,9 @@ uint64_t sm_asks_overdue_at(const struct sm_session *s)
     const struct sm_asking *a = &s->asking;
     uint64_t from = a->asked_ms > a->heard_ms ? a->asked_ms : a->heard_ms;
 
-    /* Where both queues are full, nobody reads anybody, and only this clock can end that. */
-    if (!a->out || (!a->reading && !(s->up_full && s->down_full)))
+    /* Where the link is not read either, its own queue being full or the memory of all, nobody
+     * reads anybody, and only this clock can end that. */
+    if (!a->out || (!a->reading && !(s->up_full && !sm_reads_link(s))))
         return UINT64_MAX;
     return from + s->core->limits->ack_timeout_ms;
 }
@@ -228,8 +231,11 @@ static void mark_full(struct sm_session *s, uint64_t now_ms)
                        limits->queue_bytes + (s->down_full ? SM_UP_RESERVE : 0)) ||
                  queue_cost(&s->down) >= limits->queue_bytes + SM_UP_RESERVE +
                                              limits->queue_stanzas * sizeof(struct queue_entry);
-    if (was && !s->down_full && s->record.flags & RECORD_PROBE_OUT)
+
+    bool stopped = !sm_reads_link(s);
+    if (s->link_stopped && !stopped && s->record.flags & RECORD_PROBE_OUT)
         s->record.probe_sent_ms = now_ms; /* its answer may have waited unread */
+    s->link_stopped = stopped;
 }
 
 void sm_asks_settle(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)

@@ -38,7 +38,7 @@ int core_new(struct sm_core **out, const struct sm_core_config *config, arena_be
     core->stone_heads = calloc(CORE_STONE_CHAINS, sizeof *core->stone_heads);
     core->stone_nexts = calloc(core->arena.stones, sizeof *core->stone_nexts);
     if (!core->stone_heads || !core->stone_nexts ||
-        registry_init(&core->registry, core->arena.slots) < 0) {
+        registry_init(&core->registry, core->arena.slots, config->key) < 0) {
         sm_core_free(core);
         return -ENOMEM;
     }

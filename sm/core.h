@@ -17,6 +17,7 @@ struct sm_core_config {
     void *base;  /* page-aligned, zeroes when fresh; lives longer than the core */
     size_t size; /* bytes, multiple of the page size */
     uint8_t node, arena;
+    uint64_t key[2]; /* random bytes, of this process alone: whose sessions are found by them */
     const struct sm_limits *limits; /* a loan for the core's life */
     struct sm_budget *budget;       /* shared by all cores */
 };

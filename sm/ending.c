@@ -47,11 +47,17 @@ void sm_ending_begin(struct sm_session *s, enum sm_end end, uint64_t now_ms, str
         sm_ending_hurry(s, o);
 }
 
+/* Nothing will confirm any more what the client was told. */
+static void unconfirmed(const struct sm_session *s, struct sm_orders *o)
+{
+    if (sm_later(s->record.said, s->record.confirmed))
+        o->todo |= SM_DO_UNCONFIRMED;
+}
+
 static void lost_link(struct sm_session *s, struct sm_orders *o)
 {
     s->link_dead = true;
-    if (sm_later(s->record.said, s->record.confirmed))
-        o->todo |= SM_DO_UNCONFIRMED;
+    unconfirmed(s, o);
     sm_ending_hurry(s, o);
 }
 
@@ -112,6 +118,7 @@ bool sm_ending_again(struct sm_session *s, uint64_t now_ms, struct sm_orders *o)
     o->end = r->end;
     if (r->state == SM_OVER) {
         s->link_dead = true;
+        unconfirmed(s, o);
         o->todo |= SM_DO_OVER;
         return true;
     }
@@ -142,15 +149,23 @@ bool sm_ending_waited(struct sm_session *s, const struct sm_event *, struct sm_o
     return true;
 }
 
-bool sm_ending_close_link(struct sm_session *s, const struct sm_event *, struct sm_orders *)
+bool sm_ending_close_link(struct sm_session *s, const struct sm_event *, struct sm_orders *o)
 {
-    return !s->link_dead && send(s, "</stream:stream>");
+    if (!s->link_dead && send(s, "</stream:stream>"))
+        return true;
+    unconfirmed(s, o);
+    return false;
 }
 
-bool sm_ending_over(struct sm_session *s, const struct sm_event *e, struct sm_orders *)
+/* The server that answers our closing tag has handled all before it. From one that does not, what
+ * the client was told is handled is lost. */
+bool sm_ending_over(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
-    if (e->type == SM_LINK_CLOSED)
-        s->link_dead = true;
+    bool closed = e->type == SM_LINK_CLOSED;
+
+    if (!closed || e->end != SM_END_SERVER || !sm_finished_sending(s))
+        unconfirmed(s, o);
+    s->link_dead |= closed;
     return true;
 }
 
@@ -223,7 +238,8 @@ bool sm_unconfirmed(struct sm_session *s, struct sm_stanza *out)
 {
     struct sm_record *r = &s->record;
 
-    while (s->link_dead && sm_later(r->said, r->confirmed) && queue_nth(&s->up, 0, out)) {
+    while ((s->link_dead || r->state == SM_OVER) && sm_later(r->said, r->confirmed) &&
+           queue_nth(&s->up, 0, out)) {
         bool counted = queue_nth_counted(&s->up, 0);
 
         queue_pop_one(&s->up); /* its bytes stay where they are until the commit */
@@ -277,8 +293,8 @@ size_t sm_adopt(struct sm_session *s, struct sm_orders *o, uint64_t now_ms)
         return 0; /* one for each commit */
     struct queue from = core_left_queue(s->core, left, &copy);
 
-    /* The copies count beside what they are made of. Without room for them: later, then. */
-    if (!queue_affords(&s->down, queue_cost(&from)))
+    /* The copies count beside what they are made of. Without room for all: later, then. */
+    if (!queue_reserve(&s->down, queue_cost(&from)))
         return 0;
     for (uint32_t n = copy.returned; queue_nth(&from, n, &stanza); n++) {
         struct sm_event push = {.type = SM_TO_CLIENT, .now_ms = now_ms, .stanza = stanza};

@@ -113,7 +113,7 @@ enum sm_todo {
     SM_DO_CHECK_TCP = 1 << 7,  /* a probe is overdue, or ack = forwarded: tell SM_TCP_ACKED */
     SM_DO_WARN_PROBE = 1 << 8, /* a probe is overdue while other traffic flows: log it */
     SM_DO_UNCONFIRMED =
-        1 << 9, /* the link is dead: sm_unconfirmed gives what was said but not confirmed */
+        1 << 9, /* the link is lost: sm_unconfirmed gives what was said but not confirmed */
     SM_DO_END_CLIENT =
         1 << 10,            /* the session ended for `end`: close the client's stream accordingly */
     SM_DO_RETURN = 1 << 11, /* the session ends: call sm_undelivered until it is empty, answer what

@@ -130,21 +130,38 @@ bool queue_affords(const struct queue *h, size_t bytes)
     return arena_affords(h->arena, live + bytes, q->extent ? q->size : 0);
 }
 
+/* True if so many bytes and one entry go into the extent behind the tail, and nothing that was
+ * committed lies there. */
+static bool has_room(const struct queue *h, size_t bytes)
+{
+    const struct sm_queue *q = h->q;
+    size_t used = (size_t)q->end + q->tail + ((size_t)q->first + q->count + 1) * ENTRY;
+    bool covered = q->extent == h->committed && q->end + q->tail < h->committed_end;
+
+    return q->extent && used <= q->size && bytes <= q->size - used && !covered;
+}
+
 /* Room for so many bytes behind the tail, and one entry. */
 static bool make_room(struct queue *h, size_t bytes)
 {
-    const struct sm_queue *q = h->q;
-
-    if (q->extent) {
-        size_t used = (size_t)q->end + q->tail + ((size_t)q->first + q->count + 1) * ENTRY;
-        bool covered = q->extent == h->committed && q->end + q->tail < h->committed_end;
-
-        if (used <= q->size && bytes <= q->size - used && !covered)
-            return true;
-    }
+    if (has_room(h, bytes))
+        return true;
     if (bytes > UINT64_C(1) << EXTENT_MAX_ORDER)
         return false;
     return move(h, 0, bytes + ENTRY);
+}
+
+/* A tail may be written over where no commit has named it. */
+static bool tail_is_free(const struct queue *h)
+{
+    return !h->q->tail || h->q->extent != h->committed;
+}
+
+bool queue_reserve(struct queue *h, size_t cost)
+{
+    if (tail_is_free(h) && has_room(h, cost))
+        return true;
+    return move(h, 0, cost + ENTRY);
 }
 
 /* --- around a commit --- */
@@ -180,15 +197,28 @@ void queue_committed(struct queue *h)
 
 /* --- at the young end --- */
 
+/* The tail moves up by so many bytes, for which there is room, its last bytes first. */
+static void shift_tail(struct queue *h, size_t by)
+{
+    uint64_t from = h->q->extent + h->q->end;
+
+    for (size_t left = by ? h->q->tail : 0; left;) {
+        size_t piece = left < by ? left : by;
+
+        left -= piece;
+        arena_put(h->arena, from + left + by, arena_at(h->arena, from + left), piece);
+    }
+}
+
 /* Bytes for a stanza behind the last whole one; a tail moves up behind them. */
 static bool put_bytes(struct queue *h, const struct sm_stanza *s)
 {
-    if (!h->q->tail) {
-        if (!make_room(h, s->len))
-            return false;
-    } else if (s->len > UINT64_C(1) << EXTENT_MAX_ORDER || !move(h, s->len, s->len + ENTRY)) {
+    if (s->len > UINT64_C(1) << EXTENT_MAX_ORDER)
         return false;
-    }
+    if (tail_is_free(h) && has_room(h, s->len))
+        shift_tail(h, s->len);
+    else if (!move(h, s->len, s->len + ENTRY))
+        return false;
     arena_put(h->arena, h->q->extent + h->q->end, s->xml, s->len);
     return true;
 }
@@ -322,13 +352,16 @@ bool queue_nth_counted(const struct queue *h, uint32_t n)
 
 bool queue_find_request(const struct queue *h, uint32_t most, uint32_t request, uint32_t *n)
 {
-    if (most > h->q->count)
-        most = h->q->count;
-    for (*n = 0; *n < most; ++*n) {
-        const struct queue_entry *e = entry_at(h, *n);
+    uint32_t at = most < h->q->count ? most : h->q->count;
+    uint32_t least = at > QUEUE_REQUESTS_LOOKED ? at - QUEUE_REQUESTS_LOOKED : 0;
 
-        if (e->request == request && !(e->marks & QUEUE_ANSWERED))
+    while (at-- > least) {
+        const struct queue_entry *e = entry_at(h, at);
+
+        if (e->request == request && !(e->marks & QUEUE_ANSWERED)) {
+            *n = at;
             return true;
+        }
     }
     return false;
 }

@@ -67,6 +67,9 @@ void queue_committed(struct queue *h);
 
 /* True if there is memory for so many bytes more, entries included. */
 [[nodiscard]] bool queue_affords(const struct queue *h, size_t bytes);
+/* Room for stanzas that cost so much together, as queue_cost counts: what is pushed into it until
+ * the next commit does not fail. False, and nothing changed, if there is no memory. */
+[[nodiscard]] bool queue_reserve(struct queue *h, size_t cost);
 
 /* --- at the young end --- */
 
@@ -103,7 +106,10 @@ static inline size_t queue_cost(const struct queue *h)
 /* The nth stanza held, 0 the oldest. s->late: by its mark or by q->late. False: there is none. */
 [[nodiscard]] bool queue_nth(const struct queue *h, uint32_t n, struct sm_stanza *s);
 [[nodiscard]] bool queue_nth_counted(const struct queue *h, uint32_t n); /* n < count */
-/* Among the `most` oldest: the first of that request that is not marked as answered. */
+/* Among the `most` oldest: the last of that request that is not marked as answered. Of a client's
+ * answers most are to what it read last; and not all of a long queue is searched for each of them,
+ * since a client can send many to what nobody asked. */
+enum { QUEUE_REQUESTS_LOOKED = 512 };
 [[nodiscard]] bool queue_find_request(const struct queue *h, uint32_t most, uint32_t request,
                                       uint32_t *n);
 /* Marks the nth as answered: one store, true at once and for good, whatever is committed. */

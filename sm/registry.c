@@ -6,6 +6,8 @@
  */
 #include "sm/registry.h"
 
+#include "sm/siphash.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,9 +27,9 @@ uint64_t registry_hash(const char *bytes, size_t len)
     return hash;
 }
 
-static uint32_t short_hash(struct sm_text text)
+static uint32_t short_hash(const struct registry *r, struct sm_text text)
 {
-    uint64_t hash = registry_hash(text.p, text.len);
+    uint64_t hash = siphash(r->key, text.p, text.len);
 
     return (uint32_t)(hash ^ hash >> 32);
 }
@@ -256,9 +258,9 @@ struct registry_node *registry_largest(const struct registry *r)
 
 /* --- a life --- */
 
-int registry_init(struct registry *r, uint32_t slots)
+int registry_init(struct registry *r, uint32_t slots, const uint64_t key[2])
 {
-    *r = (struct registry){.slot_count = slots};
+    *r = (struct registry){.slot_count = slots, .key = {key[0], key[1]}};
     r->slots = calloc(slots, sizeof *r->slots);
     if (!r->slots || chains_init(&r->accounts) < 0 || chains_init(&r->jids) < 0) {
         registry_clear(r);
@@ -289,8 +291,8 @@ int registry_add(struct registry *r, struct registry_node *n)
     if (r->count > r->jids.buckets)
         chains_grow(&r->jids, &by_jid);
 
-    n->account_hash = short_hash(n->account);
-    n->jid_hash = short_hash(n->jid);
+    n->account_hash = short_hash(r, n->account);
+    n->jid_hash = short_hash(r, n->jid);
     n->heap_at = NOT_IN_HEAP;
     n->deadline_ms = UINT64_MAX;
     n->size_class = 0;
@@ -331,7 +333,7 @@ struct registry_node *registry_next(const struct registry *r, const struct regis
 struct registry_node *registry_next_of(const struct registry *r, struct sm_text account,
                                        const struct registry_node *after)
 {
-    uint32_t hash = short_hash(account);
+    uint32_t hash = short_hash(r, account);
     struct registry_node *n =
         after ? after->account_next : r->accounts.bucket[hash & (r->accounts.buckets - 1)];
 
@@ -343,7 +345,7 @@ struct registry_node *registry_next_of(const struct registry *r, struct sm_text 
 struct registry_node *registry_next_at(const struct registry *r, struct sm_text jid,
                                        const struct registry_node *after)
 {
-    uint32_t hash = short_hash(jid);
+    uint32_t hash = short_hash(r, jid);
     struct registry_node *n =
         after ? after->jid_next : r->jids.bucket[hash & (r->jids.buckets - 1)];
 

@@ -41,12 +41,14 @@ struct registry {
     uint32_t slot_count;
     uint32_t count;
     struct registry_chains accounts, jids;
+    uint64_t key[2]; /* a user chooses resources, and often accounts: not those that meet */
     struct registry_key *heap;
     uint32_t heap_count, heap_room;
     struct registry_node *sizes[REGISTRY_CLASSES];
 };
 
-[[nodiscard]] int registry_init(struct registry *r, uint32_t slots);
+/* The key is of the chains' hash. */
+[[nodiscard]] int registry_init(struct registry *r, uint32_t slots, const uint64_t key[2]);
 void registry_clear(struct registry *r); /* the nodes are their owners' */
 
 /* account, jid, slot and left are set. -ENOMEM: nothing changed. Right after a drop it does not

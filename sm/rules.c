@@ -98,6 +98,9 @@ static const struct rule rules[SM_OVER + 1][SM_RULE_EVENTS] = {
     [SM_CLOSING][SM_PROBE_ANSWER] = { sm_acks_probed,   SM_CLOSING, SM_CLOSING },
     [SM_CLOSING][SM_LINK_CLOSED]  = { sm_ending_over,   SM_OVER,    SM_OVER },
     [SM_CLOSING][SM_DUE_END]      = { sm_ending_over,   SM_OVER,    SM_OVER },
+
+    /* What is unsent goes out with the order to send, once. */
+    [SM_OVER][SM_LINK_SENT]       = { sm_acks_sent,     SM_OVER,    SM_OVER },
 };
 
 /* A bit for each state that may follow. SM_LEFT comes after SM_OVER, when the handle is freed. */

@@ -124,7 +124,8 @@ enum sm_may_resume { SM_RESUME_FINE, SM_RESUME_TOO_HIGH, SM_RESUME_TOO_LOW, SM_R
 [[nodiscard]] enum sm_may_resume sm_may_resume(const struct sm_session *s, uint32_t h);
 
 /* Moves the messages that an ended session of the same full JID left behind into this one's queue,
- * as late; gives how many. The commit that follows holds both. */
+ * as late; gives how many. The commit that follows holds both. 0, and they stay where they are, if
+ * there is no room for all of them. */
 size_t sm_adopt(struct sm_session *s, struct sm_orders *orders, uint64_t now_ms);
 
 /* --- looking --- */

@@ -48,9 +48,10 @@ struct sm_session {
     bool link_heard;  /* something was read from the link since the probe */
     bool tcp_counts;  /* a probe is overdue while other traffic flows */
     bool link_dead;
-    bool returning; /* SM_DO_RETURN was ordered */
-    bool down_full; /* with a quarter of hysteresis: the link is not read */
-    bool up_full;   /* the same: the client is not read */
+    bool returning;    /* SM_DO_RETURN was ordered */
+    bool down_full;    /* with a quarter of hysteresis: the link is not read */
+    bool up_full;      /* the same: the client is not read */
+    bool link_stopped; /* the link was not to be read, when anything last happened to it */
 };
 
 /* Numbers of stanzas are compared as XEP-0198 counts: modulo 2^32. */

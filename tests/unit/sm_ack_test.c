@@ -307,6 +307,44 @@ static void a_silent_link_is_dead_after_the_probe_timeout(void **)
     rig_free_clean(r);
 }
 
+/* Memory was short, so nobody looked whether the server had answered; then there is some again. */
+static void a_link_that_was_not_read_gets_its_time_from_when_it_is(void **)
+{
+    struct rig *r = rig_new();
+
+    to_server(r, "<a/>");
+    STEP(r, SM_CLIENT_ASK);
+    sent(r);
+    r->budget.used += r->budget.max;
+    STEP(r, SM_CLIENT_BYTES);
+    pass_ms(r, SM_PROBE_TIMEOUT_MS - 1);
+    r->budget.used -= r->budget.max;
+    pass_ms(r, 1);
+    assert_int_equal(sm_session_state(r->s), SM_LIVE);
+    pass_ms(r, SM_PROBE_TIMEOUT_MS);
+    assert_int_equal(sm_session_end(r->s), SM_END_PROBE);
+    rig_free_clean(r);
+}
+
+static void the_same_if_it_is_read_since_its_client_is_gone(void **)
+{
+    struct rig *r = rig_new();
+
+    to_server(r, "<a/>");
+    STEP(r, SM_CLIENT_ASK);
+    sent(r);
+    r->budget.used += r->budget.max;
+    STEP(r, SM_CLIENT_BYTES);
+    pass_ms(r, SM_PROBE_TIMEOUT_MS - 1);
+    gone(r); /* of the detached the link is always read */
+    pass_ms(r, SM_PROBE_TIMEOUT_MS - 1);
+    assert_int_equal(sm_session_state(r->s), SM_HELD);
+    pass_ms(r, 1);
+    assert_int_equal(sm_session_end(r->s), SM_END_PROBE);
+    r->budget.used -= r->budget.max;
+    rig_free_clean(r);
+}
+
 static void a_link_that_talked_only_before_the_probe_is_dead(void **)
 {
     struct rig *r = rig_new();
@@ -415,6 +453,8 @@ int main(void)
         cmocka_unit_test(forwarded_says_what_is_taken_at_once),
         cmocka_unit_test(the_bytes_before_the_session_are_not_its_own),
         cmocka_unit_test(a_silent_link_is_dead_after_the_probe_timeout),
+        cmocka_unit_test(a_link_that_was_not_read_gets_its_time_from_when_it_is),
+        cmocka_unit_test(the_same_if_it_is_read_since_its_client_is_gone),
         cmocka_unit_test(a_link_that_talked_only_before_the_probe_is_dead),
         cmocka_unit_test(a_link_that_talks_but_does_not_answer_is_trusted_by_its_tcp),
         cmocka_unit_test(a_link_that_is_not_read_is_not_blamed_for_its_silence),

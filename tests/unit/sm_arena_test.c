@@ -2,32 +2,11 @@
 /*
  * The allocator against a map of bytes, the layout, and the two ways to write.
  */
+#include "tests/support/arena_rig.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "sm/arena.h"
-
-enum { SIZE = 4 << 20, SLOT = 568, STONE = 56 };
-
-static struct sm_budget budget;
-
-static struct arena arena_of(size_t size)
-{
-    struct arena a;
-    void *base = aligned_alloc(4096, size);
-
-    memset(base, 0, size);
-    budget.used = 0;
-    budget.max = SIZE_MAX;
-    assert_int_equal(arena_init(&a, base, size, SLOT, STONE, &budget), 0);
-    return a;
-}
+enum { SIZE = ARENA_RIG_SIZE, SLOT = sizeof(struct record_slot), STONE = ARENA_RIG_STONE };
 
 static void done_with(struct arena *a)
 {

@@ -344,6 +344,30 @@ static void a_client_with_a_full_queue_is_read_a_bit_further(void **)
     rig_free(r);
 }
 
+/* What would make room in its queue is an answer that nobody reads, and memory is full of such
+ * queues.
+ */
+static void a_client_that_waits_for_memory_is_detached_in_the_end(void **)
+{
+    struct rig *r = rig_new();
+    static char big[10001];
+
+    memset(big, 'x', 10000);
+    r->limits.queue_bytes = 20000;
+    to_server(r, big);
+    to_server(r, big);
+    assert_false(sm_reads_client(r->s));
+    STEP(r, SM_READING, .count = 0);
+    r->budget.used += r->budget.max;
+    pass_ms(r, r->limits.idle_check_ms);
+    assert_true(told(r, SM_DO_ASK));
+    assert_int_equal(sm_session_state(r->s), SM_LIVE);
+    pass_ms(r, 60000);
+    assert_int_equal(sm_session_state(r->s), SM_HELD);
+    r->budget.used -= r->budget.max;
+    rig_free(r);
+}
+
 static void an_answered_request_is_known_at_the_end(void **)
 {
     struct rig *r = rig_new();
@@ -390,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_by_bytes_does_the_same),
         cmocka_unit_test(the_memory_of_all_stops_the_link_of_the_attached_only),
         cmocka_unit_test(a_client_with_a_full_queue_is_read_a_bit_further),
+        cmocka_unit_test(a_client_that_waits_for_memory_is_detached_in_the_end),
         cmocka_unit_test(an_answered_request_is_known_at_the_end),
     };
 

@@ -1,131 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is stored, found and freed, and in which order; and every allocation failing
- * in turn. The sessions here have no rules: their records are written by hand.
+ * What is stored, found and freed, and in which order. The sessions here have no
+ * rules: their records are written by hand.
  */
+#include "tests/support/core_rig.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-static int allowed = -1; /* allocations until one fails; -1: none fails */
-
-static bool refuse(void)
-{
-    return allowed >= 0 && allowed-- == 0;
-}
-
-static void *try_calloc(size_t n, size_t size)
-{
-    return refuse() ? NULL : calloc(n, size);
-}
-
-static void *try_realloc(void *p, size_t size)
-{
-    return refuse() ? NULL : realloc(p, size);
-}
-
-#define calloc  try_calloc
-#define realloc try_realloc
-#include "sm/core.c"
-#include "sm/core_left.c"
-#include "sm/extent.c"
-#include "sm/registry.c"
-#undef calloc
-#undef realloc
-
-enum { SIZE = 4 << 20 };
-
-static struct sm_budget budget;
-static struct sm_limits limits = {.sessions_per_account = 3, .resume_timeout_ms = 600000};
-static void *memory;
-
-static int try_core(struct sm_core **out)
-{
-    struct sm_core_config config = {
-        .base = memory,
-        .size = SIZE,
-        .node = 1,
-        .arena = 2,
-        .limits = &limits,
-        .budget = &budget,
-    };
-
-    return sm_core_new(out, &config);
-}
-
-static struct sm_core *new_core(void)
-{
-    struct sm_core *core;
-
-    memory = aligned_alloc(4096, SIZE);
-    memset(memory, 0, SIZE);
-    budget.used = 0;
-    budget.max = SIZE_MAX;
-    assert_int_equal(try_core(&core), 0);
-    return core;
-}
-
-static void free_core(struct sm_core *core)
-{
-    sm_core_free(core);
-    assert_int_equal(budget.used, 0);
-    free(memory);
-}
-
-static struct sm_text text(const char *s)
-{
-    return (struct sm_text){.p = s, .len = strlen(s)};
-}
-
-static const char *const romeo = "romeo@example.net", *const orchard = "romeo@example.net/orchard";
-
-static struct sm_session *try_admit(struct sm_core *core, const char *account, const char *jid)
-{
-    static uint8_t random[16];
-    struct sm_identity identity = {
-        .account = text(account), .jid = text(jid), .domain = text("example.net")};
-    struct sm_session *s = calloc(1, sizeof *s);
-
-    random[0]++;
-    if (core_admit(core, s, &identity, random) < 0) {
-        free(s);
-        return NULL;
-    }
-    return s;
-}
-
-static struct sm_session *admit(struct sm_core *core, const char *account, const char *jid)
-{
-    struct sm_session *s = try_admit(core, account, jid);
-
-    assert_non_null(s);
-    return s;
-}
-
-static void dismiss(struct sm_core *core, struct sm_session *s)
-{
-    core_dismiss(core, s);
-    free(s);
-}
-
-static const struct sm_id *id_of(const struct sm_session *s)
-{
-    return &record_slot(&s->core->arena, s->node.slot)->id;
-}
-
-static void push(struct sm_session *s, const char *xml, enum sm_fate fate)
-{
-    struct sm_stanza stanza = {.xml = xml, .len = strlen(xml), .fate = (uint8_t)fate};
-
-    assert_true(queue_push(&s->down, &stanza, true));
-}
 
 /* --- finding --- */
 
@@ -343,7 +223,7 @@ static void pages_of_ended_sessions_are_spare(void **)
     for (int i = 0; i < 100; i++)
         dismiss(core, s[i]);
     while (sm_core_spare(core, &at, &len)) {
-        assert_true(at % 4096 == 0 && len % 4096 == 0 && at + len <= SIZE);
+        assert_true(at % 4096 == 0 && len % 4096 == 0 && at + len <= CORE_RIG_SIZE);
         memset((char *)memory + at, 0, len); /* as punching does */
         sum += len;
     }
@@ -380,67 +260,6 @@ static void no_more_are_named_than_must_go(void **)
     }
     assert_int_equal(core->leaving, 0);
     assert_false(core_short(core));
-    free_core(core);
-}
-
-static void every_allocation_may_fail(void **)
-{
-    struct sm_core *core;
-    int first;
-
-    memory = aligned_alloc(4096, SIZE);
-    memset(memory, 0, SIZE);
-    budget.used = 0;
-    budget.max = SIZE_MAX;
-    for (first = 0;; first++) {
-        allowed = first;
-        int r = try_core(&core);
-        bool failed = allowed < 0;
-
-        allowed = -1;
-        if (!failed) {
-            assert_int_equal(r, 0);
-            break;
-        }
-        assert_int_equal(r, -ENOMEM);
-    }
-    assert_true(first > 10);
-
-    for (uint32_t i = 0; i < core->arena.slots; i++) {
-        size_t before = budget.used;
-
-        allowed = 0;
-        struct sm_session *s = try_admit(core, romeo, orchard);
-
-        allowed = -1;
-        if (s)
-            continue;
-        assert_int_equal(budget.used, before);
-        assert_int_equal(core->registry.count, i);
-        assert_non_null(try_admit(core, romeo, orchard));
-    }
-    assert_null(try_admit(core, romeo, orchard)); /* no slot is vacant */
-    free_core(core);
-}
-
-static void without_memory_for_it_a_session_does_not_leave(void **)
-{
-    struct sm_core *core = new_core();
-    struct sm_session *s = admit(core, romeo, orchard);
-
-    push(s, "<m1/>", SM_FATE_KEEP);
-    core_commit(core, s, 700);
-    allowed = 0;
-    assert_false(core_leave(core, s, 1000));
-    allowed = -1;
-    assert_int_equal(s->record.state, SM_LIVE);
-    assert_int_equal(sm_core_deadline(core), 700);
-    assert_ptr_equal(sm_core_find(core, id_of(s)), s);
-    allowed = 1; /* the one that it needs, and no more */
-    assert_true(core_leave(core, s, 1000));
-    allowed = -1;
-    free(s);
-    assert_true(sm_core_left(core, text(orchard)));
     free_core(core);
 }
 
@@ -486,8 +305,6 @@ int main(void)
         cmocka_unit_test(the_post_names_a_session_until_its_commit),
         cmocka_unit_test(pages_of_ended_sessions_are_spare),
         cmocka_unit_test(no_more_are_named_than_must_go),
-        cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(without_memory_for_it_a_session_does_not_leave),
         cmocka_unit_test(beyond_the_budget_nobody_is_admitted),
         cmocka_unit_test(what_is_too_small_is_refused),
     };

@@ -408,6 +408,25 @@ static void without_memory_for_a_probe_it_is_tried_again(void **)
     rig_free_clean(r);
 }
 
+/* The server did not read for so long; what it has not got by now it gets once. */
+static void what_is_unsent_when_a_session_is_over_is_sent_once(void **)
+{
+    struct rig *r = rig_new();
+
+    STEP(r, SM_FINISH, .end = SM_END_ORDERED);
+    pass_ms(r, SM_ENDING_MS);
+    sm_returned(r->s, r->now, &r->o);
+    pass_ms(r, SM_ENDING_MS);
+    assert_int_equal(sm_session_state(r->s), SM_OVER);
+    assert_true(told(r, SM_DO_SEND));
+    const char *text = strstr(sent(r), "</stream:stream>");
+
+    assert_non_null(text);
+    assert_string_equal(text, "</stream:stream>");
+    assert_true(told(r, SM_DO_OVER));
+    rig_free_clean(r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -431,6 +450,7 @@ int main(void)
         cmocka_unit_test(without_memory_a_stanza_of_the_client_is_not_taken),
         cmocka_unit_test(without_memory_a_stanza_for_the_client_is_counted_and_the_session_ends),
         cmocka_unit_test(without_memory_for_a_probe_it_is_tried_again),
+        cmocka_unit_test(what_is_unsent_when_a_session_is_over_is_sent_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

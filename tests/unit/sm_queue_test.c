@@ -2,32 +2,9 @@
 /*
  * The queue, one thing at a time; sm_record_test.c tries it at random.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/support/arena_rig.h"
 
-#include <cmocka.h>
-
-#include "sm/record.h"
-
-enum { SIZE = 4 << 20 };
-
-static struct sm_budget budget;
 static char noise[60000];
-
-static struct arena new_arena(void)
-{
-    struct arena a;
-    void *base = aligned_alloc(4096, SIZE);
-
-    memset(base, 0, SIZE);
-    budget.used = 0;
-    budget.max = SIZE_MAX;
-    assert_int_equal(arena_init(&a, base, SIZE, sizeof(struct record_slot), 56, &budget), 0);
-    return a;
-}
 
 static struct sm_stanza stanza(const char *xml)
 {
@@ -61,13 +38,8 @@ static void assert_ahead(const struct queue *h, const char *bytes)
 
 static void done_with(struct queue *h)
 {
-    struct arena *a = h->arena;
-    void *base = a->base;
-
     queue_clear(h);
-    assert_int_equal(budget.used, 0); /* nothing is left taken */
-    arena_clear(a);
-    free(base);
+    free_arena(h->arena);
 }
 
 /* As a commit does it, without a record. */
@@ -201,6 +173,28 @@ static void a_stanza_goes_before_a_tail(void **)
     assert_true(queue_push(&h, &(struct sm_stanza){0}, true));
     assert_ahead(&h, "<a/><error/><half/>");
     assert_nth(&h, 1, "<error/>");
+    settle(&h);
+    done_with(&h);
+}
+
+static void what_is_pushed_into_reserved_room_does_not_fail(void **)
+{
+    struct arena a = new_arena();
+    struct sm_queue q = {0};
+    struct queue h;
+
+    queue_init(&h, &a, &q);
+    assert_true(push(&h, "<a/>"));
+    assert_true(queue_tail_add(&h, "<half", 5));
+    settle(&h); /* which keeps the tail from being moved where it is */
+    assert_true(queue_reserve(&h, 20 * (4 + sizeof(struct queue_entry))));
+    budget.max = 0;
+    assert_true(queue_reserve(&h, 20 * (4 + sizeof(struct queue_entry))));
+    for (int i = 0; i < 20; i++)
+        assert_true(push(&h, "<b/>"));
+    assert_false(queue_reserve(&h, 1000));
+    assert_nth(&h, 20, "<b/>");
+    assert_memory_equal(queue_tail(&h).p, "<half", 5);
     settle(&h);
     done_with(&h);
 }
@@ -398,6 +392,34 @@ static void an_answer_is_marked_for_good(void **)
     done_with(&h);
 }
 
+/* However many wait: an answer is looked for among those that came last, and no further. */
+static void a_request_is_found_among_the_latest(void **)
+{
+    struct arena a = new_arena();
+    struct sm_queue q = {0};
+    struct queue h;
+    uint32_t n = 7, all = QUEUE_REQUESTS_LOOKED + 1;
+
+    queue_init(&h, &a, &q);
+    for (uint32_t i = 0; i < all; i++) {
+        struct sm_stanza s = {.xml = "<iq/>", .len = 5, .request = 1000 + i};
+
+        assert_true(queue_push(&h, &s, true));
+    }
+    assert_true(queue_find_request(&h, all, 1000 + all - 1, &n));
+    assert_int_equal(n, all - 1);
+    assert_true(queue_find_request(&h, all, 1001, &n));
+    assert_int_equal(n, 1);
+    assert_false(queue_find_request(&h, all, 1000, &n));
+    assert_true(queue_find_request(&h, all - 1, 1000, &n)); /* the last was not written yet */
+    assert_int_equal(n, 0);
+    assert_false(queue_find_request(&h, all - 1, 1000 + all - 1, &n));
+    assert_false(queue_find_request(&h, 0, 1000, &n));
+    queue_mark_answered(&h, 1);
+    assert_false(queue_find_request(&h, all, 1001, &n));
+    done_with(&h);
+}
+
 static void without_memory_nothing_changes(void **)
 {
     struct arena a = new_arena();
@@ -486,12 +508,14 @@ int main(void)
         cmocka_unit_test(a_burst_does_not_keep_its_memory),
         cmocka_unit_test(a_tail_becomes_a_stanza),
         cmocka_unit_test(a_stanza_goes_before_a_tail),
+        cmocka_unit_test(what_is_pushed_into_reserved_room_does_not_fail),
         cmocka_unit_test(a_dropped_tail_that_was_committed_is_not_overwritten),
         cmocka_unit_test(an_ack_lets_go_of_uncounted_ones_before_it),
         cmocka_unit_test(uncounted_ones_that_were_sent_are_shed),
         cmocka_unit_test(the_cursor_tells_what_it_passes),
         cmocka_unit_test(a_fresh_run_ends_before_a_late_stanza),
         cmocka_unit_test(an_answer_is_marked_for_good),
+        cmocka_unit_test(a_request_is_found_among_the_latest),
         cmocka_unit_test(without_memory_nothing_changes),
         cmocka_unit_test(what_is_wrong_in_a_record_is_seen),
     };

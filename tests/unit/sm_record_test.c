@@ -3,43 +3,19 @@
  * Two queues in a record against plain arrays: after every single store, what the
  * selector names must be what was committed last. And the record by itself.
  */
+#include "tests/support/arena_rig.h"
+
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
+enum { HELD_MAX = 64, NOISE = 1 << 16 };
 
-#include "sm/record.h"
-
-enum { SIZE = 4 << 20, HELD_MAX = 64, NOISE = 1 << 16 };
-
-static struct sm_budget budget;
 static char noise[NOISE];
 
-static struct arena new_arena(void)
+static int make_noise(void **)
 {
-    struct arena a;
-    void *base = aligned_alloc(4096, SIZE);
-
-    memset(base, 0, SIZE);
-    budget.used = 0;
-    budget.max = SIZE_MAX;
-    assert_int_equal(arena_init(&a, base, SIZE, sizeof(struct record_slot), 56, &budget), 0);
     for (int i = 0; i < NOISE; i++)
         noise[i] = (char)(i * 7 + i / 251);
-    return a;
-}
-
-static void free_arena(struct arena *a)
-{
-    void *base = a->base;
-
-    assert_int_equal(budget.used, 0); /* nothing is left taken */
-    arena_clear(a);
-    free(base);
+    return 0;
 }
 
 /* --- the model --- */
@@ -466,5 +442,5 @@ int main(void)
         cmocka_unit_test(a_commit_takes_back_its_own_post_only),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_noise, NULL);
 }

@@ -2,39 +2,17 @@
 /*
  * Finding against a plain array, and every allocation failing in turn.
  */
-#include <errno.h>
+#include "sm/registry.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-static int allowed = -1; /* allocations until one fails; -1: none fails */
-
-static bool refuse(void)
-{
-    return allowed >= 0 && allowed-- == 0;
-}
-
-static void *try_calloc(size_t n, size_t size)
-{
-    return refuse() ? NULL : calloc(n, size);
-}
-
-static void *try_realloc(void *p, size_t size)
-{
-    return refuse() ? NULL : realloc(p, size);
-}
-
-#define calloc  try_calloc
-#define realloc try_realloc
-#include "sm/registry.c"
-#undef calloc
-#undef realloc
+#include "tests/support/allocation.h"
 
 enum { NODES = 1000 };
 
@@ -43,6 +21,8 @@ static struct registry_node nodes[NODES];
 static char names[NODES][48];
 
 /* Four sessions an account, two a full JID. */
+static const uint64_t key[2] = {1, 2};
+
 static struct registry_node *node(uint32_t i)
 {
     struct registry_node *n = &nodes[i];
@@ -56,7 +36,7 @@ static struct registry_node *node(uint32_t i)
 
 static void add_all(void)
 {
-    assert_int_equal(registry_init(&r, NODES), 0);
+    assert_int_equal(registry_init(&r, NODES, key), 0);
     for (uint32_t i = 0; i < NODES; i++)
         assert_int_equal(registry_add(&r, node(i)), 0);
 }
@@ -222,33 +202,33 @@ static void the_largest_is_in_the_first_list(void **)
 
 static void every_allocation_may_fail(void **)
 {
-    bool failed = true;
-
-    for (int first = 0; failed; first++) {
-        failed = false;
-        allowed = first;
-        if (registry_init(&r, NODES) < 0) {
-            failed = true;
+    for (unsigned nth = 1;; nth++) {
+        allocation_fail(nth, ALLOCATION_ONE);
+        if (registry_init(&r, NODES, key) < 0) {
+            assert_true(allocation_relent());
             continue;
         }
         for (uint32_t i = 0; i < NODES; i++) {
             struct registry_node *n = node(i);
 
             if (registry_add(&r, n) < 0) {
-                failed = true;
                 assert_null(registry_slot(&r, i));
                 assert_int_equal(r.count, i);
                 assert_int_equal(registry_add(&r, n), 0);
             }
             registry_set_deadline(&r, n, NODES - i);
         }
-        failed = failed || allowed < 0;
-        allowed = -1;
+        bool failed = allocation_relent();
+
         for (uint32_t i = 0; i < NODES; i++) {
             assert_ptr_equal(registry_next_of(&r, nodes[i].account, NULL), &nodes[i / 4 * 4]);
             assert_ptr_equal(registry_due(&r, i + 1), &nodes[NODES - i - 1]);
         }
         registry_clear(&r);
+        if (!failed) {
+            assert_true(nth > 10);
+            return;
+        }
     }
 }
 
@@ -256,9 +236,9 @@ static void right_after_a_drop_an_add_cannot_fail(void **)
 {
     add_all();
     registry_drop(&r, &nodes[7]);
-    allowed = 0;
+    allocation_fail(1, ALLOCATION_REST);
     assert_int_equal(registry_add(&r, node(7)), 0);
-    allowed = -1;
+    allocation_relent();
     registry_clear(&r);
 }
 

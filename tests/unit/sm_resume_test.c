@@ -329,6 +329,70 @@ static void both_counters_pass_the_wrap_across_a_resumption(void **)
     rig_free(r);
 }
 
+/* A client that was told in <resumed/> of stanzas that the server never took: said, and not
+ * confirmed.
+ */
+static struct rig *told_too_much(bool memory)
+{
+    struct rig *r = rig_new();
+
+    to_server(r, "<a/>");
+    gone(r);
+    resume(r, 0);
+    pass_ms(r, SM_ACK_WAIT_MS);
+    assert_true(told(r, SM_DO_RESUMED));
+    assert_int_equal(sm_session_view(r->s).said, 1);
+    STEP(r, SM_FINISH, .end = SM_END_ORDERED);
+    pass_ms(r, SM_ENDING_MS);
+    r->budget.max = memory ? r->budget.max : 0;
+    while (!memory && STEP(r, SM_PASS, .stanza = {.xml = "<error/>", .len = 8}))
+        ;
+    sm_returned(r->s, r->now, &r->o);
+    assert_int_equal(sm_session_state(r->s), memory ? SM_CLOSING : SM_OVER);
+    return r;
+}
+
+static void what_a_server_never_took_is_lost_with_a_word(void **)
+{
+    struct rig *r = told_too_much(true);
+    struct sm_stanza one;
+
+    pass_ms(r, SM_ENDING_MS);
+    assert_int_equal(sm_session_state(r->s), SM_OVER);
+    assert_true(told(r, SM_DO_UNCONFIRMED));
+    assert_true(sm_unconfirmed(r->s, &one));
+    assert_memory_equal(one.xml, "<a/>", 4);
+    assert_false(sm_unconfirmed(r->s, &one));
+    assert_int_equal(sm_core_counts(r->core).unconfirmed, 1);
+    rig_free_clean(r);
+
+    r = told_too_much(true);
+    sent(r);
+    STEP(r, SM_LINK_CLOSED, .end = SM_END_LINK);
+    assert_true(told(r, SM_DO_UNCONFIRMED));
+    rig_free_clean(r);
+
+    r = told_too_much(false); /* not even for our closing tag */
+    assert_true(told(r, SM_DO_UNCONFIRMED));
+    rig_free_clean(r);
+
+    r = told_too_much(true); /* it closes by itself, and has not read ours */
+    STEP(r, SM_LINK_CLOSED, .end = SM_END_SERVER);
+    assert_true(told(r, SM_DO_UNCONFIRMED));
+    rig_free_clean(r);
+}
+
+static void what_a_server_took_before_it_closed_is_not_lost(void **)
+{
+    struct rig *r = told_too_much(true);
+
+    sent(r);
+    STEP(r, SM_LINK_CLOSED, .end = SM_END_SERVER);
+    assert_true(told(r, SM_DO_OVER));
+    assert_false(told(r, SM_DO_UNCONFIRMED));
+    rig_free_clean(r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -350,6 +414,8 @@ int main(void)
         cmocka_unit_test(resent_stanzas_are_asked_for),
         cmocka_unit_test(a_detached_session_that_is_full_ends_with_all_that_it_held),
         cmocka_unit_test(both_counters_pass_the_wrap_across_a_resumption),
+        cmocka_unit_test(what_a_server_never_took_is_lost_with_a_word),
+        cmocka_unit_test(what_a_server_took_before_it_closed_is_not_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
