@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "proxy/tools.h"
+#include "sm/siphash.h"
 
 enum {
     SECOND_US = 1000000,
@@ -105,42 +106,9 @@ static bool read_address(struct address *to, const struct sockaddr *peer)
     return true;
 }
 
-static uint64_t rotated(uint64_t x, unsigned by)
-{
-    return x << by | x >> (64 - by);
-}
-
-static void sip_rounds(uint64_t v[4], unsigned count)
-{
-    while (count--) {
-        v[0] += v[1];
-        v[2] += v[3];
-        v[1] = rotated(v[1], 13) ^ v[0];
-        v[3] = rotated(v[3], 16) ^ v[2];
-        v[0] = rotated(v[0], 32);
-        v[2] += v[1];
-        v[0] += v[3];
-        v[1] = rotated(v[1], 17) ^ v[2];
-        v[3] = rotated(v[3], 21) ^ v[0];
-        v[2] = rotated(v[2], 32);
-    }
-}
-
-/* SipHash-2-4 of the address. */
 static uint64_t hash(const uint64_t key[2], const struct address *of)
 {
-    const uint64_t words[] = {of->family, of->bits, (uint64_t)sizeof *of << 56};
-    uint64_t v[] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
-                    key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573};
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        v[3] ^= words[i];
-        sip_rounds(v, 2);
-        v[0] ^= words[i];
-    }
-    v[2] ^= 0xff;
-    sip_rounds(v, 4);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return siphash(key, of, sizeof *of);
 }
 
 /* --- the table --- */

@@ -11,12 +11,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "proxy/tools.h"
+
 enum { OVERHEAD = 128 << 20 }; /* tables of an arena, sparse */
 
 static int open_one(struct arenas *a, unsigned i)
 {
+    struct sm_core_config config = {
+        .size = a->size, .arena = (uint8_t)i, .limits = &a->limits, .budget = &a->budget};
     char name[32];
-    int r;
 
     snprintf(name, sizeof name, "holdfast-arena-%u", i);
     if ((a->fd[i] = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)) < 0)
@@ -29,12 +32,9 @@ static int open_one(struct arenas *a, unsigned i)
     if (a->base[i] == MAP_FAILED)
         return -errno;
     (void)madvise(a->base[i], a->size, MADV_DONTDUMP);
-    r = sm_core_new(&a->core[i], &(struct sm_core_config){.base = a->base[i],
-                                                          .size = a->size,
-                                                          .arena = (uint8_t)i,
-                                                          .limits = &a->limits,
-                                                          .budget = &a->budget});
-    return r;
+    tools_random(config.key, sizeof config.key);
+    config.base = a->base[i];
+    return sm_core_new(&a->core[i], &config);
 }
 
 int arenas_open(struct arenas *a, const struct conf *conf, uint32_t counter_start)

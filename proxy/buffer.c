@@ -7,6 +7,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+static void give_up(struct buffer *b)
+{
+    if (b->p)
+        explicit_bzero(b->p, b->cap);
+    free(b->p);
+}
+
 char *buffer_room(struct buffer *b, size_t len)
 {
     size_t held = buffer_len(b);
@@ -25,7 +32,7 @@ char *buffer_room(struct buffer *b, size_t len)
             return NULL;
         if (held)
             memcpy(p, b->p + b->start, held);
-        free(b->p);
+        give_up(b);
         b->p = p;
         b->cap = cap;
     }
@@ -61,6 +68,6 @@ void buffer_take(struct buffer *b, size_t len)
 
 void buffer_clear(struct buffer *b)
 {
-    free(b->p);
+    give_up(b);
     *b = (struct buffer){0};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bytes on the heap that wait: taken from the front, put behind the end. An empty
- * buffer owns no memory.
+ * buffer owns no memory. What is freed is wiped: passwords wait here, too.
  */
 #pragma once
 
@@ -33,5 +33,5 @@ static inline size_t buffer_len(const struct buffer *b)
 /* A loan until the buffer changes. */
 static inline struct span buffer_span(const struct buffer *b)
 {
-    return (struct span){b->p + b->start, b->end - b->start};
+    return (struct span){b->p ? b->p + b->start : NULL, b->end - b->start};
 }

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "parser/proxy_header.h"
-#include "proxy/admission.h"
+#include "proxy/client_entry.h"
+#include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
 #include "proxy/text.h"
@@ -49,8 +49,10 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
     ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
     ev_init(&c->timer, on_timer);
     client_arrive(c, tools);
+    descriptors_take(tools->descriptors, 2);
+    c->promised = true;
     client_read(c, true);
-    client_login_deadline(c);
+    client_login_begins(c);
     return c;
 }
 
@@ -71,30 +73,6 @@ void client_leave(struct client *c)
     LIST_REMOVE(c, entry);
 }
 
-void client_deadline(struct client *c, uint64_t ms)
-{
-    ev_timer_stop(c->tools->loop, &c->timer);
-    if (!ms)
-        return;
-    ev_timer_set(&c->timer, (double)ms / 1000, 0.);
-    ev_timer_start(c->tools->loop, &c->timer);
-}
-
-static uint64_t login_left(const struct client *c)
-{
-    uint64_t spent = tools_now() - c->began_ms,
-             most = c->tools->conf->limits.unauthenticated_timeout_ms;
-
-    return spent < most ? most - spent : 0;
-}
-
-void client_login_deadline(struct client *c)
-{
-    uint64_t left = login_left(c);
-
-    client_deadline(c, left ? left : 1);
-}
-
 void client_read(struct client *c, bool on)
 {
     if ((on || c->broken) && c->phase != CLIENT_DEAD)
@@ -105,7 +83,7 @@ void client_read(struct client *c, bool on)
 
 bool client_blocked(const struct client *c)
 {
-    return c->phase != CLIENT_OPEN || c->broken || buffer_len(&c->out) > 0;
+    return c->phase != CLIENT_OPEN || c->broken || c->failed || buffer_len(&c->out) > 0;
 }
 
 void client_failed(struct client *c)
@@ -113,6 +91,13 @@ void client_failed(struct client *c)
     c->failed = true;
     if (c->phase == CLIENT_OPEN)
         ev_feed_event(c->tools->loop, &c->readable, EV_READ);
+}
+
+/* There was no memory for what should go out. */
+static void spoiled(struct client *c)
+{
+    c->broken = true;
+    client_failed(c);
 }
 
 /* Where bytes for the socket go: behind those that wait, or to the worker's buffer, which is sent
@@ -126,14 +111,14 @@ static struct buffer *outlet(struct client *c)
 
 void client_write(struct client *c, struct span bytes)
 {
-    if (c->phase == CLIENT_DEAD)
+    if (c->phase == CLIENT_DEAD || c->broken) /* nothing follows what is missing */
         return;
     if (c->tls) {
         tls_output(c->tls, outlet(c));
         if (!tls_write(c->tls, bytes))
-            client_failed(c);
+            spoiled(c);
     } else if (!buffer_put(outlet(c), bytes)) {
-        client_failed(c);
+        spoiled(c);
     }
 }
 
@@ -183,7 +168,7 @@ static void flush_wire(struct client *c)
         c->tools->counters.client_bytes_out += (uint64_t)sent;
         rest = (struct span){rest.p + sent, rest.len - (size_t)sent};
         if (!buffer_put(&c->out, rest))
-            client_failed(c);
+            spoiled(c);
     } else if (c->phase != CLIENT_DEAD) {
         broken(c);
     }
@@ -245,85 +230,13 @@ bool client_start_tls(struct client *c)
     return tls_accept(&c->tls, c->tools->tls, host) == 0;
 }
 
-/* --- admission --- */
-
-static void refuse(struct client *c, bool telling)
-{
-    c->tools->counters.refused_by_limit++;
-    if (telling)
-        log_at(LOG_WARN, "refused", f_u64("conn", c->id), f_str("listen", c->listen->name),
-               f_addr("peer", (const struct sockaddr *)&c->peer),
-               f_u32("limit", c->tools->conf->limits.connections_per_ip));
-    c->handler->ended(c, END_CROWD);
-}
-
-/* The timer is the login's; it is set to the login's end again when the wait is over. */
-static void delay(struct client *c, uint64_t ms)
-{
-    uint64_t left = login_left(c);
-
-    c->tools->counters.delayed_by_limit++;
-    c->delayed = true;
-    client_read(c, false);
-    client_deadline(c, ms < left ? ms : left ? left : 1);
-}
-
-bool client_admit(struct client *c)
-{
-    struct admission_answer answer =
-        admission_enter(c->tools->admission, (const struct sockaddr *)&c->peer, tools_now());
-
-    log_at(LOG_DEBUG, "accepted", f_u64("conn", c->id), f_str("listen", c->listen->name),
-           f_addr("peer", (const struct sockaddr *)&c->peer));
-    c->place = answer.place;
-    if (answer.refused)
-        refuse(c, answer.telling);
-    else if (answer.wait_ms)
-        delay(c, answer.wait_ms);
-    return !answer.refused && !answer.wait_ms;
-}
-
-void client_give_place(struct client *c)
-{
-    admission_leave(c->tools->admission, c->place);
-    c->place = NULL;
-}
-
 /* --- reading --- */
-
-/* Reads what a load balancer says of the client. True when done and right; bytes behind it are
- * kept. */
-static bool take_proxy_header(struct client *c, struct span in)
-{
-    struct sockaddr_storage source;
-    size_t used;
-
-    if (buffer_len(&c->in.kept) + in.len > TOOLS_RECEIVE || !buffer_put(&c->in.kept, in)) {
-        c->handler->ended(c, END_PROXY_HEADER);
-        return false;
-    }
-    switch (proxy_header_read(buffer_span(&c->in.kept), &used, &source)) {
-    case PROXY_HEADER_MORE:
-        return false;
-    case PROXY_HEADER_FINE:
-        c->peer = source;
-        break;
-    case PROXY_HEADER_LOCAL:
-        break;
-    case PROXY_HEADER_BAD:
-        c->handler->ended(c, END_PROXY_HEADER);
-        return false;
-    }
-    c->expects_proxy = false;
-    buffer_take(&c->in.kept, used);
-    return true;
-}
 
 /* Decrypts and hands on, until the ciphertext is used up or the client is no longer open. */
 static void take_ciphertext(struct client *c, struct span cipher)
 {
     while (c->phase == CLIENT_OPEN) {
-        bool was_ready = tls_ready(c->tls);
+        bool was_ready = tls_ready(c->tls), secret = !login_authenticated(c->login);
         ssize_t n;
 
         tls_output(c->tls, outlet(c));
@@ -337,6 +250,8 @@ static void take_ciphertext(struct client *c, struct span cipher)
         }
         if (n > 0) {
             c->handler->bytes(c, (struct span){c->tools->plain, (size_t)n});
+            if (secret)
+                explicit_bzero(c->tools->plain, (size_t)n);
         } else if (n == TLS_MORE) {
             return;
         } else {
@@ -399,7 +314,8 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
     c->tools->counters.client_bytes_in += (uint64_t)n;
     if (!c->expects_proxy)
         take_bytes(c, (struct span){c->tools->received, (size_t)n});
-    else if (take_proxy_header(c, (struct span){c->tools->received, (size_t)n}) && client_admit(c))
+    else if (client_take_proxy_header(c, (struct span){c->tools->received, (size_t)n}) &&
+             client_admit(c))
         take_kept(c);
 }
 
@@ -434,7 +350,7 @@ static void on_timer(struct ev_loop *, ev_timer *w, int)
 
     if (c->phase == CLIENT_LINGERING)
         client_drop(c);
-    else if (c->delayed && login_left(c))
+    else if (c->delayed && client_login_left(c))
         delay_over(c);
     else
         c->handler->late(c);
@@ -461,6 +377,7 @@ void client_drop(struct client *c)
         return;
     client_leave(c);
     client_give_place(c);
+    descriptors_give(c->tools->descriptors, c->promised ? 2 : 1);
     c->phase = CLIENT_DEAD;
     close(c->fd);
     c->fd = -1;

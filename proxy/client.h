@@ -76,6 +76,7 @@ struct client {
     struct span said_prefixes;
     uint64_t id; /* for the log: unique in the process */
     uint64_t began_ms;
+    uint64_t login_by_ms; /* it has to have logged in by then (client_entry.h) */
     size_t share; /* bytes of its session that may still be written before others have their turn */
     uint64_t wire_out;                      /* bytes given to the kernel */
     struct client_mark marks[CLIENT_MARKS]; /* the latest, in a ring … */
@@ -87,8 +88,9 @@ struct client {
     int fd;
     enum client_phase phase;
     enum login_state login;
-    bool failed; /* something could not be kept for it: it ends as soon as that is safe */
-    bool broken; /* nothing more can be sent to it */
+    bool failed;   /* something could not be kept for it: it ends as soon as that is safe */
+    bool broken;   /* nothing more can be sent to it */
+    bool promised; /* a descriptor is kept for the link of its login */
     bool expects_proxy;
     bool delayed;      /* its address connects too fast: nothing is read yet */
     bool header_given; /* a stream header went to the client: a stream error may follow */
@@ -102,6 +104,7 @@ struct client {
     bool goes_on;      /* something it waited for has come */
     bool present;      /* it sent its first available presence */
     bool hands_over;   /* messages that an ended session left may be handed over now */
+    uint8_t offences;  /* of them, so many have had a line of the log */
     bool moves;        /* to another worker, when this turn is over … */
     unsigned moves_to; /* … which is this one */
 };
@@ -128,13 +131,6 @@ void client_failed(struct client *c);
 /* True if the socket takes no more for now. */
 [[nodiscard]] bool client_blocked(const struct client *c);
 
-/* Its address is known: logs it, and asks for a place. False: refused and closed, or to be read
- * later. */
-bool client_admit(struct client *c);
-
-/* It has authenticated, or ends: it no longer counts against its address. */
-void client_give_place(struct client *c);
-
 /* From now on TLS; false: no memory. */
 [[nodiscard]] bool client_start_tls(struct client *c);
 
@@ -155,7 +151,3 @@ void client_arrive(struct client *c, struct tools *tools);
 
 /* Frees login_data: the login is done. */
 void client_login_done(struct client *c);
-
-/* The timer that ends a login that takes too long; off when it is done. */
-void client_deadline(struct client *c, uint64_t ms);
-void client_login_deadline(struct client *c); /* to what is left since it was accepted */

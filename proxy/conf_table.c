@@ -139,7 +139,8 @@ static const struct conf_row limits_rows[] = {
     {"connection_rate_per_ip", &conf_type_count, FIELD(connection_rate_per_ip), "20", {1, 1000000, NULL}, false, NULL,
      "Connections a second from one address; beyond it they wait, and are not refused."},
     {"unauthenticated_timeout", &conf_type_duration, FIELD(unauthenticated_timeout_ms), "30s", {10, HOUR, NULL}, false, NULL,
-     "A connection that has not authenticated after so long is closed."},
+     "A connection that has not authenticated after so long is closed, and one that has\n"
+     "not bound a resource as long after that."},
     {"stanza_bytes", &conf_type_size, FIELD(stanza_bytes), "512K", {10000, 16 * M, NULL}, false, NULL,
      "The longest stanza. In front of jabberd2, keep it below its stanzasize."},
     {"stanza_bytes_unauthenticated", &conf_type_size, FIELD(stanza_bytes_unauthenticated), "16K", {4 * K, M, NULL}, false, NULL,

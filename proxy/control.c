@@ -18,7 +18,7 @@
 #include "proxy/control_rows.h"
 #include "proxy/log.h"
 
-enum { REQUEST_MAX = 256, REQUEST_MS = 5000 };
+enum { REQUEST_MAX = 256, REQUEST_MS = 5000, REST_MS = 1000 };
 
 struct request {
     STAILQ_ENTRY(request) next;
@@ -43,6 +43,7 @@ struct control {
     struct worker_setup *setup;
     const struct arenas *arenas;
     ev_io listening;
+    ev_timer rest; /* from listening, while the system has no descriptors */
     ev_async answered;
     pthread_mutex_t lock; /* of done */
     struct done done;
@@ -207,6 +208,10 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int)
     struct timeval most = {.tv_sec = 5};
     struct request *q;
 
+    if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+        ev_io_stop(loop, io); /* it stays readable */
+        ev_timer_start(loop, &ctl->rest);
+    }
     if (fd < 0)
         return;
     if (!(q = calloc(1, sizeof *q))) {
@@ -224,6 +229,15 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int)
     q->readable.data = q->timer.data = q;
     ev_io_start(loop, &q->readable);
     ev_timer_start(loop, &q->timer);
+}
+
+static void on_rested(struct ev_loop *loop, ev_timer *t, int)
+{
+    struct control *ctl = t->data;
+
+    ev_timer_stop(loop, t);
+    ev_timer_set(t, REST_MS / 1000., 0.);
+    ev_io_start(loop, &ctl->listening);
 }
 
 static int listen_at(struct control *ctl, const char *dir)
@@ -273,7 +287,8 @@ int control_new(struct control **out, struct ev_loop *loop, struct worker_setup 
     }
     ev_io_init(&ctl->listening, on_connection, ctl->fd, EV_READ);
     ev_async_init(&ctl->answered, on_answered);
-    ctl->listening.data = ctl->answered.data = ctl;
+    ev_timer_init(&ctl->rest, on_rested, REST_MS / 1000., 0.);
+    ctl->listening.data = ctl->answered.data = ctl->rest.data = ctl;
     ev_io_start(loop, &ctl->listening);
     ev_async_start(loop, &ctl->answered);
     *out = ctl;
@@ -289,6 +304,7 @@ void control_free(struct control *ctl)
     while ((q = LIST_FIRST(&ctl->open)))
         request_free(q);
     ev_io_stop(ctl->loop, &ctl->listening);
+    ev_timer_stop(ctl->loop, &ctl->rest);
     ev_async_stop(ctl->loop, &ctl->answered);
     close(ctl->fd);
     (void)unlink(ctl->path);

@@ -4,6 +4,7 @@
  */
 #include "proxy/control_rows.h"
 
+#include "proxy/client_entry.h"
 #include "proxy/farewell.h"
 #include "proxy/log.h"
 #include "proxy/orders.h"
@@ -14,13 +15,6 @@ static const char *const states[] = {
     [SM_LIVE] = "attached", [SM_HELD] = "detached",   [SM_RESUMING] = "resuming",
     [SM_ENDING] = "ending", [SM_CLOSING] = "closing", [SM_LEFT] = "left",
     [SM_OVER] = "over",
-};
-
-static const char *const logins[LOGIN_STATES] = {
-    [LOGIN_CLEAR] = "header",    [LOGIN_OFFERED] = "starttls", [LOGIN_SECURE] = "header",
-    [LOGIN_AUTH] = "auth",       [LOGIN_EXCHANGE] = "auth",    [LOGIN_RESTART] = "header",
-    [LOGIN_BIND] = "bind",       [LOGIN_BOUND] = "relayed",    [LOGIN_SESSION] = "session",
-    [LOGIN_RESUMED] = "session",
 };
 
 /* --- status --- */
@@ -232,6 +226,17 @@ static json_t *end(struct tools *tools, const char *id)
 
 /* --- connections --- */
 
+/* Bytes of memory that wait for the client or for its server, outside of the arenas. */
+static size_t held(const struct client *c)
+{
+    const struct link *l = c->link;
+    size_t sum = c->in.kept.cap + c->out.cap + c->say.cap;
+
+    if (l)
+        sum += l->in.kept.cap + l->out.cap + l->early.cap;
+    return sum;
+}
+
 static json_t *connection_rows(struct tools *tools, const char *)
 {
     json_t *rows = json_array();
@@ -247,11 +252,14 @@ static json_t *connection_rows(struct tools *tools, const char *)
             relay_sid(c->link->session, sid);
         log_address(peer, (const struct sockaddr *)&c->peer);
         row = json_pack("{s:I, s:s, s:s, s:s, s:o, s:s, s:I, s:I}", "id", (json_int_t)c->id, "peer",
-                        peer, "listen", c->listen->name, "state",
-                        c->phase == CLIENT_OPEN ? logins[c->login] : "closing", "jid",
+                        peer, "listen", c->listen->name, "state", client_stage(c), "jid",
                         text((struct sm_text){c->jid.p ? c->jid.p : "", c->jid.len}), "session",
                         sid, "worker", (json_int_t)tools->index, "age_s",
                         (json_int_t)((tools_now() - c->began_ms) / 1000));
+        json_object_set_new(row, "held", json_integer((json_int_t)held(c)));
+        json_object_set_new(row, "read", json_boolean(ev_is_active(&c->readable)));
+        json_object_set_new(row, "link_read",
+                            c->link ? json_boolean(ev_is_active(&c->link->readable)) : json_null());
         json_array_append_new(rows, row);
     }
     return rows;

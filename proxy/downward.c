@@ -8,15 +8,27 @@
 #include "proxy/farewell.h"
 #include "proxy/greet.h"
 #include "proxy/log.h"
+#include "proxy/offence.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/upward.h"
 
+/* One that is too large to be read ends the link all the same, without its words. */
+static void take_stream_error(struct link *l, struct span raw)
+{
+    struct context gives = relay_link_gives(l);
+    struct sink k = relay_sink(l->tools);
+    const struct element *e = NULL;
+
+    if (xml_tree(l->tools->xml, &gives, raw, &e) == XML_FINE)
+        element_write(&k, e, SPAN_LIT(NS_CLIENT));
+    farewell_server(l, e && !k.full ? sink_span(&k) : SPAN_NONE,
+                    element_child(e, NS_STREAM_ERRORS, "conflict") ? SM_END_CONFLICT
+                                                                   : SM_END_SERVER);
+}
+
 static void session_item(struct link *l, const struct item *item, struct span raw, bool in_tail)
 {
-    const struct element *error;
-    struct context gives = relay_link_gives(l);
-
     switch (item->kind) {
     case ITEM_MESSAGE:
     case ITEM_PRESENCE:
@@ -25,49 +37,63 @@ static void session_item(struct link *l, const struct item *item, struct span ra
             return;
         break;
     case ITEM_STREAM_ERROR:
-        if (xml_tree(l->tools->xml, &gives, raw, &error) == XML_FINE) {
-            struct sink k = relay_sink(l->tools);
-
-            element_write(&k, error, SPAN_LIT(NS_CLIENT));
-            farewell_server(l, sink_span(&k),
-                            element_child(error, NS_STREAM_ERRORS, "conflict") ? SM_END_CONFLICT
-                                                                               : SM_END_SERVER);
-        }
+        take_stream_error(l, raw);
         break;
     case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
         relay_take_other(l, item, raw);
         break;
     default:
-        l->tools->counters.ignored++;
+        offence_dropped(l, item, raw);
         break;
     }
     if (in_tail && l->session)
         sm_tail_drop(l->session);
 }
 
-/* What ends the link from the server's side, apart from its stream error. */
+/* What ends the link from the server's side, apart from its stream error: its closing tag, or
+ * nonsense. */
 static void link_over(struct link *l, const char *why)
 {
-    if (why)
+    if (why) {
+        l->tools->counters.nonsense++;
         log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
                f_str("why", why));
+    }
     farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
 }
 
-/* A server's stanza may fill a queue by itself, but it may always be as long as a client's. */
-static size_t server_stanza_max(const struct link *l)
+/* There is no memory for what the server said, which will not say it again. */
+static void lose(struct link *l)
 {
-    const struct conf *conf = l->tools->conf;
+    l->tools->counters.stanzas_lost++;
+    log_at(LOG_WARN, "undelivered", f_u64("link", l->id), f_u32("lost", 1), f_str("why", "memory"));
+    orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
+}
 
-    return conf->sm.queue_bytes > conf->limits.stanza_bytes ? conf->sm.queue_bytes
-                                                            : conf->limits.stanza_bytes;
+static void session_element(struct link *l, struct span raw, bool in_tail)
+{
+    struct context gives = relay_link_gives(l);
+    struct item item;
+    enum xml_verdict verdict = xml_next(l->tools->xml, &gives, raw, &item);
+
+    if (verdict == XML_FINE) {
+        session_item(l, &item, raw, in_tail);
+        return;
+    }
+    if (verdict == XML_TOO_BIG)
+        offence_skip(l, raw);
+    else if (verdict == XML_NO_MEMORY)
+        lose(l);
+    else
+        link_over(l, "not well-formed");
+    if (in_tail && l->session)
+        sm_tail_drop(l->session);
 }
 
 /* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail. */
 static void session_bytes(struct link *l, struct span fresh)
 {
     struct sm_session *s = l->session;
-    struct context gives = relay_link_gives(l);
 
     orders_tell(l, (struct sm_event){.type = SM_LINK_READ, .count = fresh.len});
     while (fresh.len && !l->over && l->session) {
@@ -75,7 +101,6 @@ static void session_bytes(struct link *l, struct span fresh)
         enum framed framed = framer_next(sm_scan(s), fresh, &used);
         struct span raw = {fresh.p, used};
         bool in_tail = framed == FRAMED_MORE || sm_tail(s).len;
-        struct item item;
 
         fresh = (struct span){fresh.p + used, fresh.len - used};
         if (framed == FRAMED_SPACE)
@@ -84,28 +109,27 @@ static void session_bytes(struct link *l, struct span fresh)
             l->skips = framed == FRAMED_MORE;
             continue;
         }
-        if (in_tail && sm_tail(s).len + used > server_stanza_max(l)) {
+        if (in_tail && sm_tail(s).len + used > link_stanza_max(l->tools->conf)) {
             link_over(l, "over-long stanza");
             return;
         }
         if (in_tail && !sm_tail_add(s, (struct sm_text){raw.p, raw.len})) {
             sm_tail_drop(s);
             l->skips = framed == FRAMED_MORE;
-            l->tools->counters.stanzas_lost++;
-            log_at(LOG_WARN, "undelivered", f_u64("link", l->id), f_u32("lost", 1),
-                   f_str("why", "memory"));
-            orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_MEMORY});
+            lose(l);
             continue;
         }
         if (in_tail)
             raw = (struct span){sm_tail(s).p, sm_tail(s).len};
-        if (framed == FRAMED_ELEMENT && xml_next(l->tools->xml, &gives, raw, &item) == XML_FINE)
-            session_item(l, &item, raw, in_tail);
+        if (framed == FRAMED_ELEMENT)
+            session_element(l, raw, in_tail);
         else if (framed == FRAMED_CLOSE)
             link_over(l, NULL);
         else if (framed != FRAMED_MORE)
             link_over(l, "not well-formed");
-        if (sm_orders_full(l->tools->orders))
+        else if (inflow_opens_stream(raw))
+            link_over(l, "a second stream header");
+        if (l->session && sm_orders_full(l->tools->orders))
             sm_commit(s);
     }
 }
@@ -113,16 +137,25 @@ static void session_bytes(struct link *l, struct span fresh)
 static void plain_item(struct link *l, enum inflow_found found, struct span raw)
 {
     struct context gives = relay_link_gives(l);
+    bool bound = l->client && l->client->login >= LOGIN_BOUND;
+    enum xml_verdict verdict;
     struct item item;
 
-    if (!l->client || l->client->login < LOGIN_BOUND || found != INFLOW_ELEMENT) {
+    if (bound && found == INFLOW_SKIPPED) {
+        offence_skip(l, raw);
+        return;
+    }
+    if (!bound || found != INFLOW_ELEMENT) {
         greet_item(l, found, raw);
         return;
     }
-    if (xml_next(l->tools->xml, &gives, raw, &item) != XML_FINE) {
-        greet_item(l, INFLOW_BAD, raw);
+    verdict = xml_next(l->tools->xml, &gives, raw, &item);
+    if (verdict == XML_TOO_BIG)
+        offence_skip(l, raw);
+    else if (verdict != XML_FINE)
+        greet_item(l, verdict == XML_NO_MEMORY ? INFLOW_NO_MEMORY : INFLOW_BAD, raw);
+    if (verdict != XML_FINE)
         return;
-    }
     switch (item.kind) {
     case ITEM_MESSAGE:
     case ITEM_PRESENCE:
@@ -136,7 +169,7 @@ static void plain_item(struct link *l, enum inflow_found found, struct span raw)
         greet_item(l, found, raw);
         break;
     default:
-        l->tools->counters.ignored++;
+        offence_dropped(l, &item, raw);
         break;
     }
 }
@@ -147,6 +180,8 @@ static void link_bytes(struct link *l, struct span fresh)
         struct span raw;
         enum inflow_found found = inflow_next(&l->in, &fresh, &raw);
 
+        if (found == INFLOW_MORE && inflow_opens_again(&l->in))
+            greet_item(l, INFLOW_BAD, SPAN_NONE);
         if (found == INFLOW_MORE)
             break;
         plain_item(l, found, raw);

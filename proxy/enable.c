@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "parser/jid.h"
+#include "proxy/client_entry.h"
 #include "proxy/log.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
@@ -37,6 +38,32 @@ static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text a
     orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_CROWDED});
     orders_obey(sm_session_user(s));
     (void)tools;
+}
+
+/* A detached session gives way to a new one; those that are in use do not, but the one whose
+ * resource the new one has. */
+static bool all_in_use(const struct client *c, struct sm_core *core, struct span account)
+{
+    struct sm_session *s = NULL;
+    uint32_t in_use = 0;
+
+    while ((s = sm_core_next_of(core, relay_text(account), s))) {
+        enum sm_state state = sm_session_state(s);
+        struct sm_text jid = sm_session_identity(s).jid;
+
+        if ((state == SM_LIVE || state == SM_RESUMING) &&
+            !span_eq((struct span){jid.p, jid.len}, c->jid))
+            in_use++;
+    }
+    return in_use >= c->tools->conf->sm.sessions_per_account;
+}
+
+static void refuse(struct client *c, const struct item *item, const char *why)
+{
+    c->tools->counters.sessions_refused++;
+    log_at(LOG_WARN, "session_refused", f_u64("conn", c->id), f_span("jid", c->jid),
+           f_str("why", why));
+    relay_failed(c, item->flags & ITEM_SM2, "resource-constraint", false, 0);
 }
 
 static int give_birth(struct client *c, const struct item *item, struct span account,
@@ -91,9 +118,12 @@ void enable_session(struct client *c, const struct item *item)
                      c->modern ? "resource-constraint" : "service-unavailable", false, 0);
         return;
     }
+    if (all_in_use(c, core, sink_span(&k))) {
+        refuse(c, item, "sessions_per_account");
+        return;
+    }
     if (give_birth(c, item, sink_span(&k), core) < 0) {
-        log_at(LOG_WARN, "session_refused", f_u64("conn", c->id), f_str("why", "memory"));
-        relay_failed(c, item->flags & ITEM_SM2, "resource-constraint", false, 0);
+        refuse(c, item, "memory");
         return;
     }
     c->login = LOGIN_SESSION;

@@ -42,6 +42,9 @@ enum ends_session {
     X(END_UNAUTHORIZED,    "not-authorized",       "not-authorized",           ENDS_CLOSES)   \
     X(END_HOST_UNKNOWN,    "host-unknown",         "host-unknown",             ENDS_CLOSES)   \
     X(END_NO_UPSTREAM,     "no-upstream",          "remote-connection-failed", ENDS_NOTHING)  \
+    X(END_SERVER_SILENT,   "server-silent",        "remote-connection-failed", ENDS_NOTHING)  \
+    X(END_IN_LINE,         "waited-in-line",       "resource-constraint",      ENDS_NOTHING)  \
+    X(END_NO_DESCRIPTORS,  "no-descriptors",       "resource-constraint",      ENDS_NOTHING)  \
     X(END_LINK_LOST,       "link-lost",            "remote-connection-failed", ENDS_NOTHING)  \
     X(END_SERVER_CLOSED,   "server-closed",        NULL,                       ENDS_NOTHING)  \
     X(END_SERVER_ERROR,    "server-error",         NULL,                       ENDS_NOTHING)  \

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "parser/stanza.h"
+#include "proxy/client_entry.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
 #include "proxy/orders.h"
@@ -34,7 +35,7 @@ static bool can_speak(const struct client *c, enum end end)
     default:
         break;
     }
-    if (c->tls ? !tls_ready(c->tls) : c->listen->transport == CONF_TLS)
+    if (c->expects_proxy || (c->tls ? !tls_ready(c->tls) : c->listen->transport == CONF_TLS))
         return false;
     return !l || !l->session || l->client != c || sm_between(l->session);
 }
@@ -64,7 +65,7 @@ static void end_connection(struct client *c, enum end end, struct span text)
     c->tools->counters.closed++;
     c->tools->counters.ends[end]++;
     log_at(end == END_CROWD ? LOG_DEBUG : LOG_INFO, "closed", f_u64("conn", c->id),
-           f_str("end", end_word(end)), f_span("jid", c->jid),
+           f_str("end", end_word(end)), f_str("stage", client_stage(c)), f_span("jid", c->jid),
            f_addr("peer", (const struct sockaddr *)&c->peer),
            f_ms("lasted", tools_now() - c->began_ms));
     if (speaks)
@@ -153,7 +154,7 @@ void farewell_close(struct client *c)
     }
     /* What the server still has to say is passed on until its closing tag. */
     c->closing = true;
-    link_puts(l, "</stream:stream>");
+    link_end_stream(l);
     link_flush(l);
     client_deadline(c, CLOSE_WAIT_MS);
 }
@@ -288,6 +289,8 @@ void farewell_unconfirmed(struct link *l)
             item.type == TYPE_ERROR || item.type == TYPE_RESULT || !c || !sm_between(l->session))
             continue;
         stanza_error(&k, &item, SPAN_NONE, "wait", "remote-server-timeout");
+        if (k.full)
+            continue;
         client_write(c, sink_span(&k));
         given_back++;
         lost--;

@@ -7,17 +7,21 @@
 
 #include "parser/features.h"
 #include "parser/jid.h"
+#include "proxy/client_entry.h"
 #include "proxy/farewell.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
+#include "proxy/offence.h"
 #include "proxy/relay.h"
 #include "proxy/resume.h"
 #include "proxy/text.h"
+#include "proxy/upstream.h"
 #include "proxy/upward.h"
 
-/* The server is of no use: it cannot be reached, or says what no server says. */
+/* The server is of no use: it says what no server says, or there is no memory for what it says. */
 static void give_up(struct link *l, const char *why)
 {
+    l->tools->counters.nonsense++;
     log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
            f_str("why", why));
     greet_lost(l);
@@ -40,6 +44,7 @@ void greet_header(struct link *l)
                                       .lang = c->said_lang,
                                       .prefixes = c->said_prefixes,
                                       .modern = c->modern || first});
+    upstream_take_turn(l);
     link_write(l, sink_span(&k));
     link_flush(l);
 }
@@ -65,8 +70,11 @@ static void give_header(struct client *c, struct sink *k)
     c->header_given = true;
 }
 
+/* The server has answered. */
 static void may_speak(struct client *c)
 {
+    if (c->link)
+        upstream_give_turn(c->link);
     c->busy = false;
     c->goes_on = true;
 }
@@ -78,7 +86,7 @@ static void take_header(struct link *l, struct span raw)
     struct sink k = relay_sink(l->tools);
 
     if (l->stage != LINK_HEADER || header_read(l->tools->xml, raw, &header) != XML_FINE ||
-        !text_keep(&l->id_text, header.id) || !text_keep(&l->lang, header.lang) ||
+        !header.id.len || !text_keep(&l->id_text, header.id) || !text_keep(&l->lang, header.lang) ||
         !text_keep(&l->prefixes, header.prefixes)) {
         give_up(l, "bad stream header");
         return;
@@ -170,6 +178,7 @@ static void succeeded(struct client *c)
     c->login = LOGIN_RESTART;
     c->header_given = false;
     client_give_place(c);
+    client_login_begins(c);
     c->in.item_max = c->tools->conf->limits.stanza_bytes;
     inflow_restart(&c->in);
     c->tools->counters.logins++;
@@ -177,8 +186,10 @@ static void succeeded(struct client *c)
            f_str("mechanism", n->sasl.mechanism), f_u64("link", c->link->id));
 }
 
-static void take_sasl(struct link *l, enum item_kind kind, const struct element *e)
+static void take_sasl(struct link *l, const struct item *item, struct span raw,
+                      const struct element *e)
 {
+    enum item_kind kind = item->kind;
     struct client *c = l->client;
     struct negotiation *n = c->login_data;
     struct sink k = relay_sink(l->tools);
@@ -188,7 +199,7 @@ static void take_sasl(struct link *l, enum item_kind kind, const struct element 
         return;
     }
     if (!n || !n->exchanging || !c->busy) {
-        l->tools->counters.ignored++;
+        offence_dropped(l, item, raw);
         return;
     }
     n->exchanging = false;
@@ -215,17 +226,19 @@ static void take_sasl(struct link *l, enum item_kind kind, const struct element 
 
 /* --- bind and XEP-0078 --- */
 
-static void pass_iq(struct client *c, const struct element *e)
+/* False: it cannot be passed, and the link is given up. */
+static bool pass_iq(struct client *c, const struct element *e)
 {
     struct sink k = relay_sink(c->tools);
 
     element_write(&k, e, SPAN_LIT(NS_CLIENT));
     if (k.full) {
         give_up(c->link, "iq too long");
-        return;
+        return false;
     }
     client_write(c, sink_span(&k));
     client_flush(c);
+    return true;
 }
 
 /* Username and resource were the client's; the server accepted both. */
@@ -236,7 +249,8 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
     struct sink k = SINK(jid);
 
     n->iq_auth = false;
-    pass_iq(c, e);
+    if (!pass_iq(c, e))
+        return;
     if (!span_is(element_attribute(e, "type"), "result")) {
         c->tools->counters.login_failures++;
         log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("mechanism", "XEP-0078"));
@@ -256,24 +270,27 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
     negotiate_bound(c);
 }
 
+/* A full JID, as bind gives it (RFC 6120, 7.6.1). */
 static bool is_of_host(const struct client *c, struct span jid)
 {
     char text[JID_PART_MAX + 1];
     struct sink k = SINK(text);
     struct span local, domain, resource;
 
-    return jid_split(jid, &local, &domain, &resource) && jid_domain(&k, domain) &&
-           span_is(sink_span(&k), c->host->domain);
+    return jid_split(jid, &local, &domain, &resource) && local.p && resource.p &&
+           jid_domain(&k, domain) && span_is(sink_span(&k), c->host->domain);
 }
 
 static void take_bound(struct client *c, const struct element *e)
 {
     const struct element *bind = element_child(e, NS_BIND, "bind");
     const struct element *jid = element_child(bind, NS_BIND, "jid");
-    bool bound = span_is(element_attribute(e, "type"), "result") && jid && jid->text.len;
+    bool bound = span_is(element_attribute(e, "type"), "result");
 
-    if (bound && !is_of_host(c, jid->text)) { /* what it says of others' accounts is not believed */
-        give_up(c->link, "bound a JID of another domain");
+    upstream_give_turn(c->link);
+    /* What it says of others' accounts is not believed. */
+    if (bound && !(jid && is_of_host(c, jid->text))) {
+        give_up(c->link, "bound no JID of this domain");
         return;
     }
     if (c->login_data->probing) {
@@ -281,8 +298,8 @@ static void take_bound(struct client *c, const struct element *e)
         return;
     }
     if (!bound) {
-        pass_iq(c, e);
-        may_speak(c);
+        if (pass_iq(c, e))
+            may_speak(c);
         return;
     }
     if (!text_keep(&c->jid, jid->text)) {
@@ -299,11 +316,12 @@ static void take_login_answer(struct client *c, const struct element *e)
         logged_in_by_iq(c, e);
         return;
     }
-    pass_iq(c, e);
-    may_speak(c);
+    if (pass_iq(c, e))
+        may_speak(c);
 }
 
-static void take_iq(struct link *l, const struct item *item, const struct element *e)
+static void take_iq(struct link *l, const struct item *item, struct span raw,
+                    const struct element *e)
 {
     struct client *c = l->client;
     struct negotiation *n = c->login_data;
@@ -317,7 +335,7 @@ static void take_iq(struct link *l, const struct item *item, const struct elemen
              span_eq(id, n->bind_id))
         take_login_answer(c, e);
     else
-        l->tools->counters.ignored++;
+        offence_dropped(l, item, raw);
 }
 
 /* --- items --- */
@@ -343,7 +361,7 @@ static void take_element(struct link *l, struct span raw)
         give_up(l, "not well-formed");
         return;
     }
-    copy = (struct item){.kind = item.kind, .type = item.type};
+    copy = (struct item){.kind = item.kind, .type = item.type, .name_end = item.name_end};
     if (xml_tree(l->tools->xml, &gives, raw, &e) != XML_FINE) {
         give_up(l, "element too long");
         return;
@@ -352,27 +370,34 @@ static void take_element(struct link *l, struct span raw)
     case ITEM_FEATURES:
         if (l->stage == LINK_FEATURES)
             take_features(l, e);
+        else
+            offence_dropped(l, &copy, raw);
         break;
     case ITEM_PROCEED:
         if (l->stage == LINK_PROCEED)
             proceed(l);
+        else
+            offence_dropped(l, &copy, raw);
         break;
     case ITEM_TLS_FAILURE:
-        give_up(l, "STARTTLS refused");
+        if (l->stage == LINK_PROCEED)
+            give_up(l, "STARTTLS refused");
+        else
+            offence_dropped(l, &copy, raw);
         break;
     case ITEM_CHALLENGE:
     case ITEM_SUCCESS:
     case ITEM_FAILURE:
-        take_sasl(l, copy.kind, e);
+        take_sasl(l, &copy, raw, e);
         break;
     case ITEM_IQ:
-        take_iq(l, &copy, e);
+        take_iq(l, &copy, raw, e);
         break;
     case ITEM_STREAM_ERROR:
         take_stream_error(l, e);
         break;
     default:
-        l->tools->counters.ignored++;
+        offence_dropped(l, &copy, raw);
         break;
     }
 }
@@ -393,8 +418,7 @@ void greet_item(struct link *l, enum inflow_found found, struct span raw)
     case INFLOW_MORE:
         break;
     case INFLOW_SKIPPED:
-        log_at(LOG_WARN, "stanza_skipped", f_u64("link", l->id));
-        l->tools->counters.stanzas_skipped++;
+        give_up(l, "element too long");
         break;
     case INFLOW_RESTRICTED:
     case INFLOW_BAD:
@@ -412,6 +436,7 @@ void greet_lost(struct link *l)
     struct client *c = l->client;
     bool authenticated = c && (c->login == LOGIN_RESTART || c->login == LOGIN_BIND);
     enum end end = l->over ? END_SERVER_CLOSED : END_LINK_LOST;
+    enum end early = l->starved ? END_NO_DESCRIPTORS : END_NO_UPSTREAM;
 
     l->client = NULL;
     if (c)
@@ -435,6 +460,6 @@ void greet_lost(struct link *l)
                (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
         return;
     } else {
-        farewell_client(c, c->login == LOGIN_BOUND ? end : END_NO_UPSTREAM, SPAN_NONE);
+        farewell_client(c, c->login == LOGIN_BOUND ? end : early, SPAN_NONE);
     }
 }

@@ -161,6 +161,15 @@ static json_t *next_object(FILE *in, char **line, size_t *size, bool *broken)
     return object;
 }
 
+/* A character of UTF-8 that reorders or breaks a line, as in log.c. */
+static bool reorders(const unsigned char *p)
+{
+    return (p[0] == 0xe2 && p[1] == 0x80 &&
+            (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+           (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9) ||
+           (p[0] == 0xef && p[1] == 0xbb && p[2] == 0xbf);
+}
+
 /* What came from clients may stand in an answer: no terminal is driven by it. */
 static void make_harmless(char *text)
 {
@@ -169,6 +178,8 @@ static void make_harmless(char *text)
             *p = '?';
         if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
             p[0] = p[1] = '?';
+        if (reorders(p))
+            memset(p, '?', 3);
     }
 }
 

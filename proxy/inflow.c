@@ -75,6 +75,15 @@ static enum inflow_found named(enum framed framed)
     abort();
 }
 
+/* What a whole item of that length is. However it came, it is the same. */
+static enum inflow_found bounded(const struct inflow *f, enum inflow_found found, size_t len)
+{
+    if (len <= f->item_max ||
+        (found != INFLOW_HEADER && found != INFLOW_ELEMENT && found != INFLOW_CLOSE))
+        return found;
+    return found == INFLOW_ELEMENT && len / 16 <= f->item_max ? INFLOW_SKIPPED : INFLOW_TOO_LONG;
+}
+
 /* The item has outgrown its bound: its start is kept, no more is. */
 static enum inflow_found outgrown(struct inflow *f)
 {
@@ -84,7 +93,7 @@ static enum inflow_found outgrown(struct inflow *f)
     if (f->kept.end - f->kept.start > INFLOW_TAG_MAX)
         f->kept.end = f->kept.start + INFLOW_TAG_MAX;
     f->scanned = buffer_len(&f->kept);
-    return INFLOW_MORE;
+    return f->skipped / 16 > f->item_max ? INFLOW_TOO_LONG : INFLOW_MORE;
 }
 
 /* Scans on in *fresh, for an item whose beginning is kept or skipped. */
@@ -110,18 +119,10 @@ static enum inflow_found go_on(struct inflow *f, struct span *fresh, struct span
         return INFLOW_NO_MEMORY;
     f->scanned += used;
     *item = (struct span){f->kept.p + f->kept.start, f->scanned};
-    if (f->scanned > f->item_max) {
-        if (found == INFLOW_ELEMENT) {
-            f->given = f->scanned;
-            return INFLOW_SKIPPED;
-        }
-        return found == INFLOW_MORE     ? outgrown(f)
-               : found == INFLOW_HEADER ? INFLOW_TOO_LONG
-                                        : found;
-    }
-    if (found != INFLOW_MORE)
-        f->given = f->scanned;
-    return found;
+    if (found == INFLOW_MORE)
+        return f->scanned > f->item_max ? outgrown(f) : found;
+    f->given = f->scanned;
+    return bounded(f, found, f->scanned);
 }
 
 /* Scans fresh bytes with nothing kept: an item that is whole is given where it lies. */
@@ -142,11 +143,7 @@ static enum inflow_found in_place(struct inflow *f, struct span *fresh, struct s
         if (used > f->item_max)
             return outgrown(f);
     }
-    if (used > f->item_max && found == INFLOW_ELEMENT)
-        return INFLOW_SKIPPED;
-    if (used > f->item_max && found == INFLOW_HEADER)
-        return INFLOW_TOO_LONG;
-    return found;
+    return bounded(f, found, used);
 }
 
 /* The same, while an over-long item is skipped of which nothing but the start is kept. */
@@ -185,17 +182,10 @@ static enum inflow_found in_kept(struct inflow *f, struct span *item)
         return INFLOW_MORE;
     }
     *item = (struct span){f->kept.p + f->kept.start, f->scanned};
-    if (named(framed) != INFLOW_MORE)
-        f->given = f->scanned;
-    if (f->scanned > f->item_max) {
-        if (framed == FRAMED_ELEMENT)
-            return INFLOW_SKIPPED;
-        if (framed == FRAMED_HEADER)
-            return INFLOW_TOO_LONG;
-        if (framed == FRAMED_MORE)
-            return outgrown(f);
-    }
-    return named(framed);
+    if (framed == FRAMED_MORE)
+        return f->scanned > f->item_max ? outgrown(f) : INFLOW_MORE;
+    f->given = f->scanned;
+    return bounded(f, named(framed), f->scanned);
 }
 
 enum inflow_found inflow_next(struct inflow *f, struct span *fresh, struct span *item)
@@ -226,4 +216,19 @@ bool inflow_hold(struct inflow *f, struct span fresh)
 bool inflow_waits(const struct inflow *f)
 {
     return buffer_len(&f->kept) > f->scanned;
+}
+
+bool inflow_opens_stream(struct span start)
+{
+    struct span usual = SPAN_LIT("<stream:stream");
+
+    return start.len > usual.len && !memcmp(start.p, usual.p, usual.len) &&
+           memchr(" \t\r\n>", start.p[usual.len], 5);
+}
+
+bool inflow_opens_again(const struct inflow *f)
+{
+    struct span kept = buffer_span(&f->kept);
+
+    return f->framer.opened && inflow_opens_stream((struct span){kept.p, f->scanned});
 }

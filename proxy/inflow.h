@@ -53,6 +53,13 @@ void inflow_restart(struct inflow *f);
 /* True if something is kept that has not been seen yet. */
 [[nodiscard]] bool inflow_waits(const struct inflow *f);
 
+/* True if an item begins like a stream's header: where one was read already, it is, as XML, an
+ * element that nobody will end. Only the usual prefix is known. */
+[[nodiscard]] bool inflow_opens_stream(struct span start);
+
+/* True if what is kept of the item that is not whole yet begins so. */
+[[nodiscard]] bool inflow_opens_again(const struct inflow *f);
+
 /* Cuts the start tag out of the beginning of an element and ends it with "/>"; absent if it is not
  * whole. Writes into `tag`. */
 [[nodiscard]] struct span inflow_start_tag(struct span element, char tag[INFLOW_TAG_MAX]);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/client.h"
+#include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
 #include "proxy/text.h"
@@ -21,6 +22,12 @@ enum { LEAVE_MS = 5000 };
 static void on_readable(struct ev_loop *, ev_io *w, int);
 static void on_writable(struct ev_loop *, ev_io *w, int);
 static void on_timer(struct ev_loop *, ev_timer *w, int);
+
+size_t link_stanza_max(const struct conf *conf)
+{
+    return conf->sm.queue_bytes > conf->limits.stanza_bytes ? conf->sm.queue_bytes
+                                                            : conf->limits.stanza_bytes;
+}
 
 struct link *link_new(struct client *c, const struct link_handler *handler)
 {
@@ -37,13 +44,19 @@ struct link *link_new(struct client *c, const struct link_handler *handler)
     (void)getsockname(c->fd, (struct sockaddr *)&l->client_local, &len);
     net_unmap(&l->client_local);
     l->id = c->tools->next_id++ << 8 | (c->tools->index & 0xff);
-    inflow_init(&l->in, c->tools->conf->sm.queue_bytes);
+    inflow_init(&l->in, link_stanza_max(c->tools->conf));
     ev_init(&l->readable, on_readable);
     ev_init(&l->writable, on_writable);
     ev_init(&l->timer, on_timer);
+    l->phase = LINK_IN_LINE;
     link_arrive(l, c->tools);
+    if (c->promised)
+        c->promised = false;
+    else
+        descriptors_take(l->tools->descriptors, 1);
+    l->counted = true;
     c->link = l;
-    upstream_queue(l);
+    upstream_take_turn(l);
     return l;
 }
 
@@ -59,26 +72,9 @@ void link_arrive(struct link *l, struct tools *tools)
     }
 }
 
-void link_logged_in(struct link *l)
-{
-    struct gate *gate = &l->tools->gates[l->host - l->tools->conf->hosts];
-    struct link *next;
-
-    if (!l->gated)
-        return;
-    l->gated = false;
-    gate->inside--;
-    if ((next = TAILQ_FIRST(&gate->line))) {
-        TAILQ_REMOVE(&gate->line, next, line);
-        upstream_queue(next);
-    }
-}
-
 void link_depart(struct link *l)
 {
-    link_logged_in(l);
-    if (l->phase == LINK_IN_LINE)
-        TAILQ_REMOVE(&l->tools->gates[l->host - l->tools->conf->hosts].line, l, line);
+    upstream_give_turn(l);
     ev_io_stop(l->tools->loop, &l->readable);
     ev_io_stop(l->tools->loop, &l->writable);
     ev_timer_stop(l->tools->loop, &l->timer);
@@ -105,16 +101,24 @@ bool link_start_tls(struct link *l, bool direct)
     return true;
 }
 
+void link_spoil(struct link *l)
+{
+    l->broken = true;
+    (void)shutdown(l->fd, SHUT_RDWR);
+    ev_io_stop(l->tools->loop, &l->writable);
+    ev_io_start(l->tools->loop, &l->readable);
+}
+
 void link_write(struct link *l, struct span bytes)
 {
-    if (l->phase != LINK_OPEN)
+    if (l->phase != LINK_OPEN || l->broken) /* nothing follows what is missing */
         return;
     if (l->tls && tls_ready(l->tls)) {
         tls_output(l->tls, &l->out);
         if (!tls_write(l->tls, bytes))
-            l->eof = true;
+            link_spoil(l);
     } else if (!buffer_put(l->tls ? &l->early : &l->out, bytes)) {
-        l->eof = true;
+        link_spoil(l);
     }
     l->sent += bytes.len;
 }
@@ -151,6 +155,8 @@ static ssize_t send_now(struct link *l, struct span bytes)
 
 void link_flush(struct link *l)
 {
+    if (l->in_line)
+        return;
     while ((l->phase == LINK_OPEN || l->phase == LINK_LEAVING) && buffer_len(&l->out)) {
         ssize_t n = send_now(l, buffer_span(&l->out));
 
@@ -197,7 +203,7 @@ static void take_ciphertext(struct link *l, struct span cipher)
 
             l->early = (struct buffer){0};
             if (!tls_write(l->tls, buffer_span(&early)))
-                l->eof = true;
+                link_spoil(l);
             buffer_clear(&early);
         }
         link_flush(l);
@@ -287,22 +293,29 @@ static void on_timer(struct ev_loop *, ev_timer *w, int)
         link_drop(l);
 }
 
+void link_end_stream(struct link *l)
+{
+    if (!l->ended)
+        link_puts(l, "</stream:stream>");
+    l->ended = true;
+}
+
 void link_leave(struct link *l, bool word)
 {
     if (l->phase == LINK_LEAVING || l->phase == LINK_DEAD)
         return;
     l->client = NULL;
-    if (l->phase != LINK_OPEN || l->eof) {
+    if (l->phase != LINK_OPEN || l->eof || l->in_line) { /* what waits in line is not wanted now */
         link_drop(l);
         return;
     }
     if (word)
-        link_puts(l, "</stream:stream>");
+        link_end_stream(l);
     if (l->tls && tls_ready(l->tls)) {
         tls_output(l->tls, &l->out);
         tls_close(l->tls);
     }
-    link_logged_in(l);
+    upstream_give_turn(l);
     l->phase = LINK_LEAVING;
     link_flush(l);
     shut_when_empty(l);
@@ -318,6 +331,8 @@ void link_drop(struct link *l)
         return;
     log_at(LOG_DEBUG, "link_closed", f_u64("link", l->id), f_str("host", l->host->domain));
     link_depart(l);
+    if (l->counted)
+        descriptors_give(l->tools->descriptors, 1);
     l->phase = LINK_DEAD;
     if (l->fd >= 0)
         close(l->fd);

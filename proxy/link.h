@@ -13,7 +13,7 @@
 #include "sm/session.h"
 
 enum link_phase {
-    LINK_IN_LINE, /* waits for its turn to log in */
+    LINK_IN_LINE, /* waits for its turn to be dialed */
     LINK_DIALING,
     LINK_OPEN,
     LINK_LEAVING, /* all was said; the server's end is awaited */
@@ -61,19 +61,28 @@ struct link {
     int fd;
     enum link_phase phase;
     enum link_stage stage;
-    bool gated;   /* holds a place among the host's logins */
+    bool gated;   /* it is its turn among the host's logins */
+    bool in_line; /* it waits for that, and what is written to it waits as well */
+    bool starved; /* the system had no descriptor for it, or no memory */
+    bool counted; /* among the descriptors taken */
     bool secured; /* our own STARTTLS is done */
     bool modern;  /* the server's header said version 1.0 */
     bool reads;
-    bool broken;   /* nothing more can be sent on it */
-    bool eof;      /* the server's end was seen */
-    bool inactive; /* the last CSI state that was passed upstream, before there was a session */
-    bool skips;    /* the rest of a stanza from the server for which there was no memory */
-    bool over;     /* the server's closing tag or stream error was seen */
-    bool settling; /* orders are being obeyed, further up on the stack */
-    bool departs;  /* moves to another worker when this turn is over */
-    bool awaited;  /* a new login's bind waits for this link's end */
+    bool broken;      /* nothing more can be sent on it */
+    bool eof;         /* the server's end was seen */
+    bool inactive;    /* the last CSI state that was passed upstream, before there was a session */
+    bool skips;       /* the rest of a stanza from the server for which there was no memory */
+    bool over;        /* the server's closing tag or stream error was seen */
+    bool ended;       /* our closing tag was said */
+    bool settling;    /* orders are being obeyed, further up on the stack */
+    bool departs;     /* moves to another worker when this turn is over */
+    bool awaited;     /* a new login's bind waits for this link's end */
+    uint8_t offences; /* of the server, so many have had a line of the log */
 };
+
+/* Of a server's stanza, in bytes: it may fill a queue by itself, but it may always be as long as a
+ * client's. */
+size_t link_stanza_max(const struct conf *conf);
 
 /* A link for the client's login, in line or dialing. NULL: no memory. */
 struct link *link_new(struct client *c, const struct link_handler *handler);
@@ -81,6 +90,9 @@ struct link *link_new(struct client *c, const struct link_handler *handler);
 /* Sends; what the socket does not take is kept. link_flush makes the system call for what is kept.
  */
 void link_write(struct link *l, struct span bytes);
+/* There is no memory for what should go out: the link is good for nothing. The next read says so.
+ */
+void link_spoil(struct link *l);
 void link_puts(struct link *l, const char *text);
 void link_flush(struct link *l);
 
@@ -94,6 +106,9 @@ void link_read(struct link *l, bool on);
 /* Our side of TLS to the server begins; false: no memory. */
 [[nodiscard]] bool link_start_tls(struct link *l, bool direct);
 
+/* Says </stream:stream>, unless it was said before. */
+void link_end_stream(struct link *l);
+
 /* Says </stream:stream> if `word`, closes the sending side when all has left, and waits for the
  * server's end, five seconds at most. Nobody is told of anything any more. */
 void link_leave(struct link *l, bool word);
@@ -101,9 +116,6 @@ void link_leave(struct link *l, bool word);
 /* Closes at once; freed at the end of the turn. */
 void link_drop(struct link *l);
 void link_free(struct link *l); /* by the worker alone */
-
-/* The login is over: the next in line may begin. */
-void link_logged_in(struct link *l);
 
 /* Off this worker's loop, and onto another's. */
 void link_depart(struct link *l);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepting: a bounded number in a turn; when descriptors run out, none for a while,
- * so that those who are in are still served.
+ * Accepting: a bounded number in a turn, and none while there are no descriptors for
+ * another client and its link; what the kernel's line holds then comes in later.
  */
 #include "proxy/listener.h"
 
@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
 #include "proxy/relay.h"
@@ -22,25 +23,55 @@ struct listener {
     const struct conf_listen *conf;
     ev_io io;
     int fd;
-    bool tired; /* no descriptors were left */
+    bool resting; /* until there are descriptors again … */
+    bool refused; /* … which the system knows, not our count */
+    struct listeners *set;
 };
 
-static void on_connection(struct ev_loop *loop, ev_io *w, int)
+/* The socket stays readable, so it must not be looked at. */
+static void rest(struct listener *l, int refusal)
+{
+    struct tools *tools = l->tools;
+
+    l->resting = true;
+    l->refused = refusal;
+    l->set->resting++;
+    ev_io_stop(tools->loop, &l->io);
+    tools->counters.accepting_stopped++;
+    if (descriptors_tell_want(tools->descriptors, tools_now()))
+        log_at(LOG_WARN, "accepting_stopped", f_str("listen", l->conf->name),
+               f_u32("clients_max", tools->descriptors->most / 2), f_err("why", refusal));
+}
+
+static void go_on(struct listener *l)
+{
+    l->resting = false;
+    l->set->resting--;
+    ev_io_start(l->tools->loop, &l->io);
+}
+
+static void on_connection(struct ev_loop *, ev_io *w, int)
 {
     struct listener *l = w->data;
 
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof peer;
-        int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd;
 
+        if (!descriptors_left(l->tools->descriptors, 2)) {
+            rest(l, 0);
+            return;
+        }
+        fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-            log_at(LOG_WARN, "accept_failed", f_str("listen", l->conf->name), f_err("why", errno));
-            l->tired = true;
-            ev_io_stop(loop, w);
+            l->tools->counters.accepts_failed++;
+            rest(l, errno);
         }
         if (fd < 0)
             return;
+        if (descriptors_tell_end(l->tools->descriptors))
+            log_at(LOG_INFO, "accepting", f_str("listen", l->conf->name));
         net_unmap(&peer);
         relay_accept(l->tools, fd, l->conf, &peer);
     }
@@ -50,7 +81,7 @@ static void add(struct listeners *set, const struct conf_listen *conf, int fd)
 {
     struct listener *l = &set->at[set->count++];
 
-    *l = (struct listener){.tools = set->tools, .conf = conf, .fd = fd};
+    *l = (struct listener){.tools = set->tools, .conf = conf, .fd = fd, .set = set};
     ev_io_init(&l->io, on_connection, fd, EV_READ);
 }
 
@@ -130,14 +161,20 @@ void listeners_start(struct listeners *set)
     }
 }
 
+void listeners_go_on(struct listeners *set)
+{
+    if (!set->resting || !descriptors_left(set->tools->descriptors, 2))
+        return;
+    for (size_t i = 0; i < set->count; i++)
+        if (set->at[i].resting && !set->at[i].refused)
+            go_on(&set->at[i]);
+}
+
 void listeners_retry(struct listeners *set)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        if (!set->at[i].tired)
-            continue;
-        set->at[i].tired = false;
-        ev_io_start(set->tools->loop, &set->at[i].io);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        if (set->at[i].resting && set->at[i].refused)
+            go_on(&set->at[i]);
 }
 
 void listeners_close(struct listeners *set)

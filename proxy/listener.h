@@ -12,12 +12,15 @@ struct listener;
 struct listeners {
     struct listener *at;
     size_t count;
+    size_t resting; /* that do not accept for now */
     struct tools *tools;
 };
 
 /* Opens them all, not accepting yet. 0 or -errno, logged; then none is open. */
 [[nodiscard]] int listeners_open(struct listeners *set, struct tools *tools);
 void listeners_start(struct listeners *set);
-/* Takes up again what stopped for want of descriptors. */
+/* Takes up again what stopped for want of descriptors, if there are some. */
+void listeners_go_on(struct listeners *set);
+/* The same where the system had refused: only now and then, for it may refuse again. */
 void listeners_retry(struct listeners *set);
 void listeners_close(struct listeners *set);

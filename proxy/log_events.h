@@ -18,7 +18,12 @@
     X("control_failed",  "the control socket cannot be opened")                             \
     X("listening",       "a listener takes connections")                                    \
     X("listen_failed",   "an address cannot be listened on")                                \
-    X("accept_failed",   "no connection can be accepted for now")                           \
+    X("accepting_stopped", "no connection is accepted: there are no descriptors for it")    \
+    X("accepting",       "connections are accepted again")                                  \
+    X("daemon_started",  "the keeper started the daemon")                                   \
+    X("daemon_ended",    "the daemon ended, and when the keeper starts it again")           \
+    X("keeper_full",     "the keeper has no room for what it was given")                    \
+    X("keeper_refused",  "the keeper did not take what was handed to it")                   \
     X("socket_unused",   "systemd gave a socket that belongs to no [listen]")               \
     /* a client's connection */                                                             \
     X("accepted",        "a client's connection was accepted")                              \
@@ -29,7 +34,8 @@
     X("login",           "the server accepted a client's credentials")                      \
     X("login_failed",    "the server refused a client's credentials")                       \
     X("bound",           "the server bound a resource for a client")                        \
-    X("stanza_skipped",  "a stanza longer than allowed was refused unread")                 \
+    X("stanza_skipped",  "a stanza longer or deeper than allowed was refused unread")       \
+    X("misplaced",       "an element was refused or dropped where it stood")                \
     X("ack_malformed",   "a client sent an <a/> without a count")                           \
     /* a session */                                                                         \
     X("session_start",   "a client enabled stream management; its session begins")          \

@@ -19,6 +19,7 @@
 #include "proxy/check.h"
 #include "proxy/conf_read.h"
 #include "proxy/control.h"
+#include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/resolve.h"
 
@@ -27,6 +28,7 @@ enum { RESOLVE_S = 60, LINE_TEXT = 16 };
 struct holdfast {
     struct conf *conf;
     struct arenas arenas;
+    struct descriptors descriptors;
     struct worker_setup setup;
     struct control *control;
     struct ev_loop *loop;
@@ -134,6 +136,20 @@ static unsigned worker_count(const struct conf *conf)
     return wanted < 1 ? 1 : wanted > WORKERS_MAX ? WORKERS_MAX : (unsigned)wanted;
 }
 
+/* So many clients come at once as the settings allow: each of them takes two. */
+static void judge_descriptors(const struct holdfast *h)
+{
+    uint64_t clients = h->conf->limits.connections_per_ip, logins = 0;
+
+    for (size_t i = 0; i < h->conf->host_count; i++)
+        logins += h->conf->hosts[i].upstream_logins;
+    if (clients < logins)
+        clients = logins;
+    if (h->descriptors.most / 2 < clients)
+        log_at(LOG_WARN, "warning", f_str("what", "the limit of descriptors is low"),
+               f_u32("clients_max", h->descriptors.most / 2), f_u64("clients_wanted", clients));
+}
+
 static int begin_workers(struct holdfast *h)
 {
     struct worker_setup *setup = &h->setup;
@@ -148,6 +164,8 @@ static int begin_workers(struct holdfast *h)
     for (unsigned i = 0; i < setup->workers; i++)
         if ((r = worker_new(&setup->all[i], setup, i)) < 0)
             return r;
+    descriptors_count(&h->descriptors);
+    judge_descriptors(h);
     for (unsigned i = 0; i < setup->workers; i++)
         if ((r = worker_start(setup->all[i])) < 0)
             return r;
@@ -168,7 +186,9 @@ static int begin(struct holdfast *h, uint32_t counter_start)
 
     signal(SIGPIPE, SIG_IGN);
     h->setup.conf = h->conf;
+    h->setup.descriptors = &h->descriptors;
     h->setup.workers = worker_count(h->conf);
+    descriptors_raise();
     if (!(h->loop = ev_default_loop(0)))
         return -ENOMEM;
     if ((r = tls_keys_new(&h->setup.tls, h->conf, NULL)) < 0 ||
@@ -273,8 +293,8 @@ static int serve(const struct arguments *arguments)
         finish(&h);
         return 1;
     }
-    log_at(LOG_INFO, "start", f_str("version", HOLDFAST_VERSION),
-           f_u32("workers", h.setup.workers));
+    log_at(LOG_INFO, "start", f_str("version", HOLDFAST_VERSION), f_u32("workers", h.setup.workers),
+           f_u32("clients_max", h.descriptors.most / 2));
     begin_watchdog(&h);
     sd_notify(0, "READY=1");
     ev_run(h.loop, 0);

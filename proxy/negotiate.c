@@ -7,13 +7,16 @@
 
 #include "parser/features.h"
 #include "parser/jid.h"
+#include "proxy/client_entry.h"
 #include "proxy/downward.h"
 #include "proxy/farewell.h"
 #include "proxy/greet.h"
 #include "proxy/log.h"
+#include "proxy/offence.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/text.h"
+#include "proxy/upstream.h"
 
 enum { OWN_HEADER_MAX = 8192 }; /* a domain of 1023 bytes, each of them escaped, and some */
 
@@ -27,7 +30,8 @@ static void fail_sasl(struct client *c, const char *condition)
     client_write(c, sink_span(&k));
     client_flush(c);
     c->tools->counters.login_failures++;
-    log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("why", condition));
+    enum log_level level = offence_level(&c->offences);
+    log_at(level, "login_failed", f_u64("conn", c->id), f_str("why", condition));
 }
 
 static const struct conf_host *find_host(const struct client *c, struct span to)
@@ -155,7 +159,7 @@ void negotiate_starttls(struct client *c, bool pipelined)
     c->header_given = false;
 }
 
-static void refuse_sasl(struct client *c, enum sasl_seen seen)
+static void refuse_sasl(struct client *c, const char *condition)
 {
     /* Between challenge and response the server is still waiting; its answer to this is not the
      * client's. */
@@ -165,7 +169,7 @@ static void refuse_sasl(struct client *c, enum sasl_seen seen)
         c->login_data->aborted++;
     }
     c->login = LOGIN_AUTH;
-    fail_sasl(c, seen == SASL_FOREIGN ? "invalid-authzid" : "malformed-request");
+    fail_sasl(c, condition);
 }
 
 void negotiate_sasl(struct client *c, const struct item *item, struct span raw)
@@ -178,7 +182,11 @@ void negotiate_sasl(struct client *c, const struct item *item, struct span raw)
     const struct element *e;
 
     if (xml_tree(c->tools->xml, &gives, raw, &e) != XML_FINE) {
-        refuse_sasl(c, SASL_MALFORMED);
+        refuse_sasl(c, "malformed-request");
+        return;
+    }
+    if (kind == ITEM_AUTH && !features_mechanism_works(element_attribute(e, "mechanism"))) {
+        refuse_sasl(c, "invalid-mechanism"); /* not offered, whatever the server offers */
         return;
     }
     if (kind == ITEM_AUTH)
@@ -186,7 +194,7 @@ void negotiate_sasl(struct client *c, const struct item *item, struct span raw)
     else if (kind == ITEM_RESPONSE)
         seen = sasl_response(&c->login_data->sasl, e, domain);
     if (seen == SASL_FOREIGN || seen == SASL_MALFORMED) {
-        refuse_sasl(c, seen);
+        refuse_sasl(c, seen == SASL_FOREIGN ? "invalid-authzid" : "malformed-request");
         return;
     }
     sink_puts(&k, kind == ITEM_AUTH ? "<auth" : kind == ITEM_RESPONSE ? "<response" : "<abort");
@@ -199,13 +207,22 @@ void negotiate_sasl(struct client *c, const struct item *item, struct span raw)
                   : kind == ITEM_RESPONSE ? "</response>"
                                           : "</abort>");
     if (k.full) {
-        refuse_sasl(c, SASL_MALFORMED);
+        refuse_sasl(c, "malformed-request");
         return;
     }
     c->busy = true;
     c->login_data->exchanging = true;
+    upstream_take_turn(c->link);
     link_write(c->link, sink_span(&k));
     link_flush(c->link);
+}
+
+static void refuse_tree(struct client *c, const struct element *iq, const char *type,
+                        const char *condition)
+{
+    struct item item = {.kind = ITEM_IQ, .type = TYPE_SET, .id = element_attribute(iq, "id")};
+
+    relay_refuse(c, &item, type, condition);
 }
 
 /* XEP-0078 and XEP-0077, before SASL: written anew, so that the server reads what Holdfast read. */
@@ -235,8 +252,18 @@ void negotiate_iq(struct client *c, const struct item *item, struct span raw)
         farewell_client(c, END_POLICY, SPAN_NONE);
         return;
     }
+    /* No login names nobody, or no resource (XEP-0078, 3.1): whose stream would it be then? */
+    if (logs_in && (!sasl_account(&n->sasl).p || !resource.len || resource.len > JID_PART_MAX)) {
+        refuse_tree(c, e, "modify", "not-acceptable");
+        c->tools->counters.login_failures++;
+        enum log_level level = offence_level(&c->offences);
+        log_at(level, "login_failed", f_u64("conn", c->id), f_str("mechanism", "XEP-0078"),
+               f_str("why", "not-acceptable"));
+        return;
+    }
     c->busy = true;
     n->iq_auth = logs_in;
+    upstream_take_turn(c->link);
     link_write(c->link, sink_span(&k));
     link_flush(c->link);
 }
@@ -254,13 +281,6 @@ bool negotiate_move(struct client *c, unsigned arena)
     return true;
 }
 
-static void refuse_tree(struct client *c, const struct element *iq)
-{
-    struct item item = {.kind = ITEM_IQ, .type = TYPE_SET, .id = element_attribute(iq, "id")};
-
-    relay_refuse(c, &item, "cancel", "not-allowed");
-}
-
 void negotiate_bind(struct client *c, struct span raw)
 {
     struct context gives = relay_client_gives(c);
@@ -274,7 +294,11 @@ void negotiate_bind(struct client *c, struct span raw)
     bind = element_child(iq, NS_BIND, "bind");
     resource = element_child(bind, NS_BIND, "resource");
     if (!bind) { /* <unbind/> among others: a session has one resource for life */
-        refuse_tree(c, iq);
+        refuse_tree(c, iq, "cancel", "not-allowed");
+        return;
+    }
+    if (resource && resource->text.len > JID_PART_MAX) {
+        refuse_tree(c, iq, "modify", "bad-request");
         return;
     }
     if (!text_keep(&n->bind_id, element_attribute(iq, "id")) ||
@@ -362,6 +386,7 @@ void negotiate_bind_now(struct client *c)
         sink_puts(&k, "</resource>");
     }
     sink_puts(&k, "</bind></iq>");
+    upstream_take_turn(c->link);
     link_write(c->link, sink_span(&k));
     link_flush(c->link);
 }
@@ -391,7 +416,7 @@ void negotiate_bound(struct client *c)
     client_login_done(c);
     client_deadline(c, 0);
     if (c->link)
-        link_logged_in(c->link);
+        upstream_give_turn(c->link);
     c->tools->counters.bound++;
     log_at(LOG_INFO, "bound", f_u64("conn", c->id), f_span("jid", c->jid),
            f_u64("link", c->link ? c->link->id : 0));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "parser/stanza.h"
+#include "proxy/client_entry.h"
 #include "proxy/downward.h"
 #include "proxy/farewell.h"
 #include "proxy/log.h"
@@ -21,8 +22,11 @@
 #include "sm/wire.h"
 
 enum {
-    SAY_MAX = 65536
-}; /* bytes for a client that waits for the end of a stanza, beyond which no more is kept */
+    SAY_MAX =
+        65536, /* bytes for a client that waits for the end of a stanza: no more is kept of them */
+    UNREAD_MAX =
+        65536, /* bytes that a server has not taken: nothing it provokes is added to them */
+};
 
 struct context relay_client_gives(const struct client *c)
 {
@@ -102,6 +106,12 @@ void relay_pass(struct link *l, struct span text)
         link_write(l, text);
         link_flush(l);
     }
+}
+
+bool relay_has_room(const struct link *l)
+{
+    return l->session ? sm_session_view(l->session).up_bytes < l->tools->conf->sm.queue_bytes
+                      : buffer_len(&l->out) < UNREAD_MAX;
 }
 
 void relay_failed(struct client *c, bool ns2, const char *condition, bool has_h, uint32_t h)
@@ -246,7 +256,8 @@ static bool take_ping(struct link *l, const struct item *item)
     struct sink k = relay_sink(l->tools);
 
     if (item->kind != ITEM_IQ || item->type != TYPE_GET || item->payload != PAYLOAD_PING ||
-        (item->from.p && !span_eq(item->from, domain)) || (item->to.p && !span_eq(item->to, jid)))
+        (item->from.p && !span_eq(item->from, domain)) || (item->to.p && !span_eq(item->to, jid)) ||
+        !relay_has_room(l))
         return false;
     stanza_result(&k, item, SPAN_NONE);
     if (k.full)

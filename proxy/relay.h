@@ -59,6 +59,9 @@ void relay_say(struct link *l, struct span text);
 /* Queues or sends text that counts nowhere to the server. */
 void relay_pass(struct link *l, struct span text);
 
+/* False: the server does not read what it is sent, so what it provokes is not answered. */
+bool relay_has_room(const struct link *l);
+
 /* Writes "<failed>" with a condition; `h` only if has_h. */
 void relay_failed(struct client *c, bool ns2, const char *condition, bool has_h, uint32_t h);
 

@@ -8,13 +8,16 @@
 
 #include "parser/jid.h"
 #include "parser/stanza.h"
+#include "proxy/client_entry.h"
 #include "proxy/farewell.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
+#include "proxy/offence.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/serve.h"
 #include "proxy/text.h"
+#include "proxy/upstream.h"
 
 static void refused(struct client *c, const char *condition, const char *why)
 {
@@ -26,7 +29,8 @@ static void refused(struct client *c, const char *condition, const char *why)
         sm_core_tombstone(c->tools->cores[id.arena], &id, relay_text(n->account), tools_now(), &h);
 
     c->tools->counters.resume_refused++;
-    log_at(LOG_INFO, "resume_refused", f_u64("conn", c->id), f_span("account", n->account),
+    enum log_level level = offence_level(&c->offences);
+    log_at(level, "resume_refused", f_u64("conn", c->id), f_span("account", n->account),
            f_str("why", why), f_u32("h", n->resume_h));
     n->resume_waits = n->probing = false;
     c->busy = false;
@@ -148,6 +152,7 @@ static void ask_who(struct client *c)
     sink_puts(&k, resource);
     sink_puts(&k, "</resource></bind></iq>");
     c->login_data->probing = true;
+    upstream_take_turn(c->link);
     link_write(c->link, sink_span(&k));
     link_flush(c->link);
 }
@@ -182,32 +187,40 @@ void resume_proved(struct client *c, struct span jid)
         return;
     }
     n->thrown = true;
-    if (!text_keep(&c->jid, jid) || !jid_normal(&k, jid, true) ||
-        !text_keep(&n->account, sink_span(&k))) {
+    if (!jid_normal(&k, jid, true)) {
         refused(c, "item-not-found", "owner unknown");
+        return;
+    }
+    if (!text_keep(&c->jid, jid) || !text_keep(&n->account, sink_span(&k))) {
+        farewell_client(c, END_MEMORY, SPAN_NONE); /* it can come again: its session is there */
         return;
     }
     resume_take_up(c);
 }
 
-/* A login without stream management gets them as they are, once. */
+/* A login without stream management gets them as they are, once. What there is no memory for stays.
+ */
 static void hand_over_plain(struct client *c, struct sm_core *core)
 {
     struct context gives = relay_link_gives(c->link), has = relay_client_has(c);
     struct sm_stanza one;
 
-    while (sm_core_left_first(core, relay_text(c->jid), &one)) {
+    while (!c->failed && sm_core_left_first(core, relay_text(c->jid), &one)) {
         struct stanza_edit edit = {.delay_from = span_of(c->host->domain),
                                    .delay_ms = one.stamp_ms};
         struct span raw = {one.xml, one.len};
         struct sink k = serve_sink(c->tools, one.len);
         struct item item;
+        enum xml_verdict verdict = xml_next(c->tools->xml, &gives, raw, &item);
 
-        if (xml_next(c->tools->xml, &gives, raw, &item) == XML_FINE) {
+        if (verdict == XML_NO_MEMORY || !k.p)
+            break;
+        if (verdict == XML_FINE) {
             stanza_carry(&k, raw, &item, &gives, &has, &edit);
             client_write(c, k.full ? raw : sink_span(&k));
         }
-        sm_core_left_done(core, relay_text(c->jid));
+        if (!c->failed)
+            sm_core_left_done(core, relay_text(c->jid));
     }
     client_flush(c);
 }

@@ -30,7 +30,8 @@ static void wrote(struct link *l, size_t raw)
     orders_tell(l, (struct sm_event){.type = SM_CLIENT_WROTE, .count = raw});
 }
 
-/* One stanza that cannot go as it is: it waited, or the client's header is not the link's. */
+/* One stanza that cannot go as it is: it waited, or the client's header is not the link's. Without
+ * memory for it the connection ends, and the next one gets it. */
 static void write_edited(struct link *l, const struct sm_stanza *one)
 {
     struct client *c = l->client;
@@ -40,12 +41,15 @@ static void write_edited(struct link *l, const struct sm_stanza *one)
     struct span raw = {one->xml, one->len};
     struct sink k = serve_sink(l->tools, one->len);
     struct item item;
+    enum xml_verdict verdict = xml_next(l->tools->xml, &gives, raw, &item);
 
-    if (xml_next(l->tools->xml, &gives, raw, &item) == XML_FINE)
+    if (verdict == XML_NO_MEMORY || !k.p) {
+        client_failed(c);
+        return;
+    }
+    if (verdict == XML_FINE)
         stanza_carry(&k, raw, &item, &gives, &has, &edit);
-    else
-        k.full = true;
-    client_write(c, k.full ? raw : sink_span(&k));
+    client_write(c, k.full || verdict != XML_FINE ? raw : sink_span(&k));
     l->tools->counters.edited++;
     wrote(l, one->len);
 }

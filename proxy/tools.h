@@ -18,6 +18,7 @@
 
 struct admission;
 struct client;
+struct descriptors;
 struct link;
 struct resolve;
 struct worker;
@@ -33,8 +34,10 @@ enum {
     X(accepted) X(closed) X(handshakes) X(tls_failures) X(logins) X(login_failures) X(bound) \
     X(resumptions) X(resume_refused) X(moved) X(client_bytes_in) X(client_bytes_out) \
     X(link_bytes_in) X(link_bytes_out) X(links_opened) X(links_failed) X(stanzas_in) \
-    X(stanzas_out) X(stanzas_skipped) X(stanzas_lost) X(pings_answered) X(ignored) X(edited) \
-    X(replies) X(taken_over) X(refused_by_limit) X(delayed_by_limit)
+    X(stanzas_out) X(stanzas_skipped) X(stanzas_lost) X(pings_answered) X(ignored) X(misplaced) \
+    X(nonsense) X(edited) \
+    X(replies) X(taken_over) X(refused_by_limit) X(delayed_by_limit) X(accepting_stopped) \
+    X(accepts_failed) X(sessions_refused) X(turns)
 /* clang-format on */
 
 struct counters {
@@ -49,10 +52,13 @@ SLIST_HEAD(movers, client);
 LIST_HEAD(links, link);
 TAILQ_HEAD(link_line, link);
 
-/* Logins at one host, of this worker: so many at once, the rest in line. */
+/* What the server of one host is busy with, of this worker: so many logins at once, the rest in
+ * line (upstream.h). */
 struct gate {
     unsigned inside, most;
-    struct link_line line;
+    unsigned called; /* out of the lines, ever */
+    bool calling;    /* further up on the stack */
+    struct link_line fresh, begun;
     bool warned; /* of channel binding, once */
 };
 
@@ -62,8 +68,9 @@ struct tools {
     unsigned index;
     const struct conf *conf;
     struct tls_keys *tls;
-    struct resolve *resolve;     /* shared by all workers; it locks itself */
-    struct admission *admission; /* likewise */
+    struct resolve *resolve;         /* shared by all workers; it locks itself */
+    struct admission *admission;     /* likewise */
+    struct descriptors *descriptors; /* likewise */
     struct xml *xml;
     struct sm_core *cores[SM_ARENAS]; /* those dealt to this worker; the others are NULL */
     int arena_fds[SM_ARENAS];         /* their memory */

@@ -13,12 +13,17 @@
 #include "proxy/net.h"
 #include "proxy/resolve.h"
 
-enum { DIAL_MS = 5000 };
+enum {
+    DIAL_MS = 5000,
+    BEGUN_FOR_FRESH = 4, /* questions of logins that have begun, to one that begins */
+};
 
 static size_t host_index(const struct link *l)
 {
     return (size_t)(l->host - l->tools->conf->hosts);
 }
+
+/* --- dialing --- */
 
 static void dial(struct link *l)
 {
@@ -44,6 +49,7 @@ static void dial(struct link *l)
     }
     if ((r = net_dial(&l->fd, (const struct sockaddr *)&to.addr, to.len, source, source_len)) < 0) {
         l->fd = -1;
+        l->starved = r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM;
         upstream_next(l, r);
         return;
     }
@@ -52,20 +58,6 @@ static void dial(struct link *l)
     ev_io_start(l->tools->loop, &l->writable);
     ev_timer_set(&l->timer, DIAL_MS / 1000., 0.);
     ev_timer_start(l->tools->loop, &l->timer);
-}
-
-void upstream_queue(struct link *l)
-{
-    struct gate *gate = &l->tools->gates[host_index(l)];
-
-    if (gate->inside >= gate->most) {
-        l->phase = LINK_IN_LINE;
-        TAILQ_INSERT_TAIL(&gate->line, l, line);
-        return;
-    }
-    gate->inside++;
-    l->gated = true;
-    dial(l);
 }
 
 void upstream_next(struct link *l, int error)
@@ -97,7 +89,7 @@ static void say_who(struct link *l)
                        (const struct sockaddr *)&l->client_local);
     l->sent += (uint64_t)k.len;
     if (!buffer_put(&l->out, sink_span(&k)))
-        l->eof = true;
+        link_spoil(l);
 }
 
 void upstream_dialed(struct link *l)
@@ -124,4 +116,70 @@ void upstream_dialed(struct link *l)
     }
     l->handler->opened(l);
     link_flush(l);
+}
+
+/* --- turns --- */
+
+static struct gate *gate_of(const struct link *l)
+{
+    return &l->tools->gates[host_index(l)];
+}
+
+static struct link_line *line_of(const struct link *l)
+{
+    return l->phase == LINK_IN_LINE ? &gate_of(l)->fresh : &gate_of(l)->begun;
+}
+
+/* Logins that have begun come first, so that some are done before their time is over; but they do
+ * not keep all others out, for a login has about five questions. */
+static struct link *next_in_line(const struct gate *gate)
+{
+    struct link *fresh = TAILQ_FIRST(&gate->fresh), *begun = TAILQ_FIRST(&gate->begun);
+
+    if (!begun || (fresh && gate->called % (BEGUN_FOR_FRESH + 1) == 0))
+        return fresh;
+    return begun;
+}
+
+/* A link that finds no server gives its turn back at once, and there may be thousands of them. */
+static void call(struct gate *gate)
+{
+    struct link *next;
+
+    if (gate->calling)
+        return;
+    gate->calling = true;
+    while (gate->inside < gate->most && (next = next_in_line(gate))) {
+        TAILQ_REMOVE(line_of(next), next, line);
+        next->in_line = false;
+        next->gated = true;
+        gate->inside++;
+        gate->called++;
+        if (next->phase == LINK_IN_LINE)
+            dial(next);
+        else
+            link_flush(next);
+    }
+    gate->calling = false;
+}
+
+void upstream_take_turn(struct link *l)
+{
+    if (l->gated || l->in_line)
+        return;
+    l->in_line = true;
+    TAILQ_INSERT_TAIL(line_of(l), l, line);
+    call(gate_of(l));
+}
+
+void upstream_give_turn(struct link *l)
+{
+    if (l->in_line)
+        TAILQ_REMOVE(line_of(l), l, line);
+    else if (l->gated)
+        gate_of(l)->inside--;
+    else
+        return;
+    l->in_line = l->gated = false;
+    call(gate_of(l));
 }

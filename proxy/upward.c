@@ -10,6 +10,7 @@
 #include "proxy/farewell.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
+#include "proxy/offence.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "proxy/resume.h"
@@ -30,7 +31,15 @@ static void take_ack(struct client *c, const struct item *item)
         return;
     }
     c->tools->counters.ignored++;
-    log_at(LOG_INFO, "ack_malformed", f_u64("conn", c->id), f_span("h", item->h));
+    enum log_level level = offence_level(&c->offences);
+    log_at(level, "ack_malformed", f_u64("conn", c->id), f_span("h", item->h));
+}
+
+/* There was a password in what was read. Where it came from, client.c and buffer.c wipe. */
+static void forget(struct tools *tools)
+{
+    xml_forget(tools->xml);
+    explicit_bzero(tools->text, sizeof tools->text);
 }
 
 static void taken(struct client *c, enum login_says says, const struct item *item, struct span raw,
@@ -44,6 +53,7 @@ static void taken(struct client *c, enum login_says says, const struct item *ite
     case LOGIN_SASL_RESPONSE:
     case LOGIN_SASL_ABORT:
         negotiate_sasl(c, item, raw);
+        forget(c->tools);
         break;
     case LOGIN_IQ_REGISTER:
         if (c->login >= LOGIN_BOUND) {
@@ -51,9 +61,11 @@ static void taken(struct client *c, enum login_says says, const struct item *ite
             break;
         }
         negotiate_iq(c, item, raw);
+        forget(c->tools);
         break;
     case LOGIN_IQ_AUTH:
         negotiate_iq(c, item, raw);
+        forget(c->tools);
         break;
     case LOGIN_IQ_BIND:
         negotiate_bind(c, raw);
@@ -95,18 +107,21 @@ static void judged(struct client *c, const struct item *item, struct span raw, b
         taken(c, says, item, raw, pipelined);
         break;
     case LOGIN_IGNORE:
-        c->tools->counters.ignored++;
+        offence_misplaced(c, item, raw, "ignored");
         break;
     case LOGIN_FAILED:
+        offence_misplaced(c, item, raw, "unexpected-request");
         relay_failed(c, item->flags & ITEM_SM2, "unexpected-request", false, 0);
         break;
     case LOGIN_TWICE:
         farewell_client(c, END_ENABLE_TWICE, SPAN_NONE);
         break;
     case LOGIN_REFUSED:
+        offence_misplaced(c, item, raw, "not-allowed");
         relay_refuse(c, item, "cancel", "not-allowed");
         break;
     case LOGIN_ENCRYPTION:
+        offence_misplaced(c, item, raw, "encryption-required");
         client_puts(c, "<failure xmlns='" NS_SASL "'><encryption-required/></failure>");
         client_flush(c);
         break;
@@ -125,7 +140,8 @@ static void judged(struct client *c, const struct item *item, struct span raw, b
     }
 }
 
-/* An over-long stanza was skipped: it is answered and counted like any other. */
+/* A stanza that is over-long, or larger in other ways, is not read: it is answered and counted like
+ * any other. */
 static void skipped(struct client *c, struct span raw)
 {
     char tag[INFLOW_TAG_MAX];
@@ -140,7 +156,8 @@ static void skipped(struct client *c, struct span raw)
         farewell_client(c, END_POLICY, SPAN_NONE);
         return;
     }
-    log_at(LOG_INFO, "stanza_skipped", f_u64("conn", c->id));
+    enum log_level level = offence_level(&c->offences);
+    log_at(level, "stanza_skipped", f_u64("conn", c->id));
     relay_refuse(c, &item, "modify", "policy-violation");
 }
 
@@ -161,6 +178,8 @@ static void client_item(struct client *c, enum inflow_found found, struct span r
         verdict = xml_next(c->tools->xml, &gives, raw, &item);
         if (verdict == XML_FINE)
             judged(c, &item, raw, pipelined);
+        else if (verdict == XML_TOO_BIG)
+            skipped(c, raw);
         else
             farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
         break;
@@ -207,6 +226,8 @@ static void take_items(struct client *c, struct span fresh)
         struct span raw;
         enum inflow_found found = inflow_next(&c->in, &fresh, &raw);
 
+        if (found == INFLOW_MORE && inflow_opens_again(&c->in))
+            farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         if (found == INFLOW_MORE)
             break;
         client_item(c, found, raw, fresh.len || inflow_waits(&c->in));
@@ -278,12 +299,27 @@ static void client_drained(struct client *c)
     upward_go_on(c);
 }
 
+/* Whose fault it is that a login took too long. */
+static enum end late_end(const struct client *c)
+{
+    const struct link *l = c->link;
+
+    if (!c->busy)
+        return END_LOGIN_TIMEOUT;
+    if (l && l->in_line)
+        return END_IN_LINE;
+    if (l)
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
+               f_str("why", "no answer"));
+    return END_SERVER_SILENT;
+}
+
 static void client_late(struct client *c)
 {
     if (c->closing)
         farewell_client(c, END_CLOSED, SPAN_NONE);
     else if (c->login != LOGIN_BOUND)
-        farewell_client(c, END_LOGIN_TIMEOUT, SPAN_NONE);
+        farewell_client(c, late_end(c), SPAN_NONE);
     else
         resume_hand_over(c);
 }

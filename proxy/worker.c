@@ -10,7 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "proxy/client.h"
+#include "proxy/client_entry.h"
 #include "proxy/farewell.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
@@ -146,6 +146,8 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
     }
     orders_relieve(&w->tools);
     bury(&w->tools);
+    listeners_go_on(&w->listeners);
+    w->tools.counters.turns++;
     if (w->stopping && LIST_EMPTY(&w->tools.links))
         finished(w);
 }
@@ -174,6 +176,7 @@ static int tools_begin(struct worker *w, unsigned index)
     t->conf = conf;
     t->resolve = w->setup->resolve;
     t->admission = w->setup->admission;
+    t->descriptors = w->setup->descriptors;
     t->tls = tls_keys_hold(w->setup->tls);
     t->orders = &t->pair[0];
     t->armed_ms = UINT64_MAX;
@@ -188,7 +191,8 @@ static int tools_begin(struct worker *w, unsigned index)
         return -ENOMEM;
     for (size_t i = 0; i < conf->host_count; i++) {
         t->gates[i].most = (conf->hosts[i].upstream_logins + t->workers - 1) / t->workers;
-        TAILQ_INIT(&t->gates[i].line);
+        TAILQ_INIT(&t->gates[i].fresh);
+        TAILQ_INIT(&t->gates[i].begun);
     }
     if ((r = xml_new(&t->xml)) < 0)
         return r;

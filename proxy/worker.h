@@ -10,6 +10,7 @@
 enum { WORKERS_MAX = SM_ARENAS }; /* more would have no arena */
 
 struct admission;
+struct descriptors;
 struct listener_set;
 
 /* The arenas and limits of the whole process; owned by main, which outlives the workers. */
@@ -17,6 +18,7 @@ struct worker_setup {
     const struct conf *conf;
     struct resolve *resolve;
     struct admission *admission;
+    struct descriptors *descriptors;
     struct tls_keys *tls;
     struct sm_core *cores[SM_ARENAS];
     int arena_fds[SM_ARENAS];

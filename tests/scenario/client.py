@@ -75,6 +75,11 @@ class Client:
         self.tls = tls
         self.stream = Stream()
 
+    def address(self):
+        """Its own, as the daemon's log writes it."""
+        host, port = self.sock.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def peer_names(self):
         return [value for _, value in self.tls.getpeercert().get("subjectAltName", ())]
 
@@ -87,6 +92,23 @@ class Client:
             return
         self.tls.write(data)
         self.push()
+
+    def sealed(self, data):
+        """The bytes that bring these to the other side."""
+        if self.tls is None:
+            return data
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def put(self, data):
+        """Like send, and nobody is told."""
+        self.sock.sendall(self.sealed(data))
+
+    def hear(self):
+        """What has come by now."""
+        self.pull(time.monotonic() + 1)
+        if self.tls is not None:
+            self.decrypt()
 
     def push(self):
         data = self.outgoing.read()
@@ -140,9 +162,13 @@ class Client:
         self.stream.restart()
 
     def cut(self, how):
-        """rst, fin, alert (close_notify and FIN), record (half a TLS record, then RST), silence."""
+        """rst, fin, alert (close_notify and FIN), record (half a TLS record, then RST), garbage
+        (a TLS record that is none; the end is the other side's), silence."""
         self.note(self.name, "-", f"(cuts: {how})")
         if how == "silence":
+            return
+        if how == "garbage":
+            self.sock.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
             return
         if how == "record":
             self.tls.write(b"<message><body>never")

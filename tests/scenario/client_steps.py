@@ -25,6 +25,8 @@ class ClientSteps:
         old = self.clients.get(name)
         client = Client(name, self.note)
         if old:
+            if old.gone is not None:
+                old.close()
             client.seen, client.counting = old.seen, old.counting
             self.clients[f"{name} before {len(self.clients)}"] = old
         self.clients[name] = client
@@ -33,7 +35,8 @@ class ClientSteps:
         client.connect(
             address, options.get("source"), self.caught.fill(options.get("before", ""))
         )
-        if self.transport(listener) == "tls":
+        self.caught[f"{name}.peer"] = client.address()
+        if self.transport(listener) == "tls" and "raw" not in options:
             self.handshake(client, options)
 
     def transport(self, listener):
@@ -300,7 +303,7 @@ STEPS = (
     (WHO + r" logs in as (\S+)( .*)?", ClientSteps.log_in),
     (WHO + r" enables( .*)?", ClientSteps.enable),
     (WHO + r" resumes( .*)?", ClientSteps.resume),
-    (WHO + r" cuts (rst|fin|alert|record|silence)", ClientSteps.cut),
+    (WHO + r" cuts (rst|fin|alert|record|garbage|silence)", ClientSteps.cut),
     (WHO + r" answers every r", ClientSteps.answers),
     (WHO + r" is detached", ClientSteps.is_detached),
     (WHO + r" keeps the TLS session", ClientSteps.keep_tls),

@@ -7,12 +7,15 @@ said on all sides is kept, and is what a failure shows.
 
 import re
 import shlex
+import threading
 import time
 import traceback
 from xml.parsers.expat import ExpatError
 
 import client_steps
+import cut_steps
 import daemon_steps
+import pressure_steps
 import sasl
 import server_steps
 from client import Silence
@@ -27,7 +30,13 @@ SHOWN = 2000  # characters of an item in the transcript
 FAILURES = (Failure, Mismatch, Silence, OSError, sasl.Refused, SyntaxError, ExpatError)
 
 
-class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.DaemonSteps):
+class Run(
+    client_steps.ClientSteps,
+    server_steps.ServerSteps,
+    daemon_steps.DaemonSteps,
+    pressure_steps.PressureSteps,
+    cut_steps.CutSteps,
+):
     """One conversation, run once. server is the stand-in, or None where a real one serves."""
 
     def __init__(self, script, domain, real=False):
@@ -42,8 +51,16 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
         self.patience = script.patience
         self.log_start = 0
         self.log_taken = set()
+        self.log_read = 0  # bytes of the log that are in log_seen
+        self.log_seen = []  # its lines, with their fields
         self.tls_sessions = {}
         self.stream_ids = set()
+        self.fresh = None  # the link that the script named last
+        self.named = set()
+        self.held = {}  # kind -> how many answers held back the script knows of
+        self.guests = []
+        self.had = 0  # descriptors of the daemon, when they were counted
+        self.stopped = threading.Event()
 
     def note(self, who, direction, text):
         if len(text) > SHOWN:
@@ -57,7 +74,7 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
     def run(self, daemon):
         """None, or the text of a failure."""
         self.daemon = daemon
-        self.log_start = daemon.log_size()
+        self.log_start = self.log_read = daemon.log_size()
         step = None
         try:
             for step in self.script.steps:
@@ -70,7 +87,8 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
         except Exception:  # a fault of the runner: the others go on
             return self.report(step, traceback.format_exc())
         finally:
-            for client in self.clients.values():
+            self.stopped.set()
+            for client in (*self.clients.values(), *self.guests):
                 client.close()
             if self.server:
                 self.server.stop()
@@ -140,4 +158,10 @@ class Run(client_steps.ClientSteps, server_steps.ServerSteps, daemon_steps.Daemo
                 raise Failure(text) from None
 
 
-STEPS = client_steps.STEPS + server_steps.STEPS + daemon_steps.STEPS
+STEPS = (
+    pressure_steps.STEPS
+    + cut_steps.STEPS
+    + client_steps.STEPS
+    + server_steps.STEPS
+    + daemon_steps.STEPS
+)

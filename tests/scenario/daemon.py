@@ -24,16 +24,20 @@ QUIET = {
     "holdfast": {"log_level": "debug", "metrics": "none"},
 }
 
+MAPPED_MAX = 1 << 28  # bytes of a mapping that is looked through
+
 
 class Daemon(holdfast.Holdfast):
     """hosts: domain -> settings of its section. more: (section, key, value) on top of QUIET.
 
-    activated: names of listeners whose sockets are handed over, as systemd does it.
+    activated: names of listeners whose sockets are handed over, as systemd does it; descriptors: the
+    most that it may have open.
     """
 
-    def __init__(self, hosts, more, options, activated=()):
+    def __init__(self, hosts, more, options, activated=(), descriptors=None):
         super().__init__(upstream=1, domain="unused.test", settings=QUIET)
         self.options = options
+        self.descriptors = descriptors
         self.certificates = {}
         six = f"[::1]:{process.free_port()}"
         self.change({"listen ipv6": {"address": six, "transport": "starttls"}})
@@ -66,13 +70,16 @@ class Daemon(holdfast.Holdfast):
 
     def command(self):
         command = (holdfast.binary(), "-c", self.ini, *self.options)
+        if self.descriptors:
+            command = ("prlimit", f"--nofile={self.descriptors}:{self.descriptors}", *command)
         if not self.sockets:
             return command
         # The sockets become descriptors 3 and up, and LISTEN_PID the process that holdfast becomes.
         moved = " ".join(
             f"{at}<&{listener.fileno()}" for at, (_, listener) in enumerate(self.sockets, 3)
         )
-        return ("sh", "-c", f'LISTEN_PID=$$ exec "$@" {moved}', "sh", *command)
+        # (bash, since sh may know descriptors of one digit only.)
+        return ("bash", "-c", f'LISTEN_PID=$$ exec "$@" {moved}', "bash", *command)
 
     def start(self):
         self.write_configuration()
@@ -94,6 +101,35 @@ class Daemon(holdfast.Holdfast):
     def is_up(self):
         return all(process.accepts(port, host) for host, port in self.addresses.values())
 
+    def thread_states(self):
+        """A letter for each thread, as in proc(5)."""
+        threads = f"/proc/{self.process.pid}/task"
+        states = []
+        for thread in os.listdir(threads):
+            with open(f"{threads}/{thread}/stat") as stat:
+                states.append(stat.read().rpartition(") ")[2][0])
+        return states
+
+    def in_memory(self, text):
+        """Where in its memory these bytes are: the lines of its map. The sanitizer's shadow is left out."""
+        found = []
+        with (
+            open(f"/proc/{self.process.pid}/maps") as maps,
+            open(f"/proc/{self.process.pid}/mem", "rb", 0) as memory,
+        ):
+            for line in maps:
+                span, mode = line.split()[:2]
+                begin, end = (int(side, 16) for side in span.split("-"))
+                if "rw" not in mode or end - begin > MAPPED_MAX:
+                    continue
+                try:
+                    memory.seek(begin)
+                    if text in memory.read(end - begin):
+                        found.append(line.strip())
+                except OSError:
+                    continue
+        return found
+
     def control(self, *arguments):
         """holdfastctl: its exit status, and what it wrote on both streams."""
         program = os.environ.get("HOLDFASTCTL_BIN") or os.path.join(
@@ -111,6 +147,13 @@ class Daemon(holdfast.Holdfast):
         with open(self.log_file, errors="replace") as log:
             log.seek(offset)
             return log.read()
+
+    def strange_line(self):
+        """The first line of the log that is none, or drives a terminal: what peers sent is in it."""
+        for line in self.log_from(0).splitlines():
+            if not line.startswith(("time=", '{"time":')) or not line.isprintable():
+                return line
+        return None
 
     def log_size(self):
         return os.path.getsize(self.log_file)

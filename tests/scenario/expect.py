@@ -4,14 +4,16 @@
 Text may hold {name}: the first time it catches what stands there, afterwards it must be the same.
 {*} is anything, {+} a positive integer, {2..5} an integer between, {now} a time of this minute, and
 as an attribute's value {none} says that there is no such attribute. In what is sent, {name} is put
-in, {x*60000} is so many x, {\\x00} is a byte, and {sha1 alice.stream sesame} the digest of what was
-caught and a text.
+in, {x*60000} is so many x, {x%*300} is x0, x1 and so on, {\\x00} is a byte, and
+{sha1 alice.stream sesame} the digest of what was caught and a text, {b64 text} the text in base64,
+in which \\0 is a zero.
 
 An expected element names what must be there; more attributes and children may be. `only` before it
 says that there is nothing else; `exactly` compares the bytes. The element <_/> has any name. Behind
 the element may follow: or <other/>, and <other/> (in any order), without <child/>.
 """
 
+import base64
 import calendar
 import hashlib
 import re
@@ -52,9 +54,12 @@ class Caught(dict):
 
     def filling(self, name):
         if match := re.fullmatch(r"(.+)\*(\d+)", name):
-            return match[1].encode() * int(match[2])
+            many = (match[1].replace("%", str(number)) for number in range(int(match[2])))
+            return "".join(many).encode()
         if match := re.fullmatch(r"\\x([0-9a-f]{2})", name):
             return bytes.fromhex(match[1])
+        if name.startswith("b64 "):
+            return base64.b64encode(name[4:].replace("\\0", "\0").encode())
         if name.startswith("sha1 "):
             _, caught, text = name.split()
             return hashlib.sha1((self[caught] + text).encode()).hexdigest().encode()

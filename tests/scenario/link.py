@@ -50,6 +50,7 @@ class Link:
         self.wake_in, self.wake_out = socket.socketpair()
         self.reading = True
         self.alive = True
+        self.mute = False  # nothing more is said
         self.finished = False
         self.secure = False
         self.user = None
@@ -120,6 +121,9 @@ class Link:
         except xml.parsers.expat.ExpatError as error:
             self.server.violation(f"{self.name}: not well-formed: {error}")
             self.gone("not well-formed")
+        finally:
+            self.wake_in.close()
+            self.wake_out.close()
 
     def finish(self):
         self.finished = True
@@ -130,6 +134,7 @@ class Link:
             self.proxied = self.proxy_header()
         if self.server.tls == "direct":
             self.secure_now()
+        self.reading = self.server.tls != "silent"
         self.sock.setblocking(False)
 
     def proxy_header(self):
@@ -176,17 +181,35 @@ class Link:
             self.receive()
 
     def queue(self, data):
-        if self.alive:
+        if self.alive and not self.mute:
             self.server.note(self.name, "<", data.decode("utf-8", "backslashreplace"))
             self.out += data
 
     def flush(self):
         try:
-            size = int(self.server.chunk or len(self.out) or 1)
             while self.out:
-                del self.out[: self.sock.send(self.out[:size])]
+                size = min(int(self.server.chunk or len(self.out)), self.allowed())
+                if not size:
+                    self.fall_silent()
+                    return
+                size = self.sock.send(self.out[:size])
+                del self.out[:size]
+                if self.server.cut:
+                    self.server.cut[0] -= size
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
+
+    def allowed(self):
+        return self.server.cut[0] if self.server.cut else len(self.out)
+
+    def fall_silent(self):
+        """It has said all that it may, and ends in the midst of what it wanted to say."""
+        self.out.clear()
+        self.mute = True
+        if self.server.cut[1] == "rst":
+            self.reset()
+        else:
+            self.hang_up()
 
     def receive(self):
         while self.alive:
@@ -249,6 +272,10 @@ class Link:
         if header.name != f"{STREAMS} stream":
             server.violation(f"{self.name}: a strange stream header")
         self.legacy = server.version == "" or header.get("version") is None
+        server.answer("headers", self, lambda: self.open(header))
+
+    def open(self, header):
+        server = self.server
         version = f" version='{server.version}'" if not self.legacy else ""
         self.id = os.urandom(8).hex()
         self.queue(
@@ -259,7 +286,10 @@ class Link:
             self.queue(stream_error("host-unknown"))
             self.hang_up()
         elif not self.legacy:
-            self.queue(f"<stream:features>{self.features()}</stream:features>".encode())
+            server.answer("features", self, self.say_features)
+
+    def say_features(self):
+        self.queue(f"<stream:features>{self.features()}</stream:features>".encode())
 
     def features(self):
         server = self.server
@@ -399,7 +429,7 @@ class Link:
 
     def stanza(self, element):
         node = element.node
-        if node.namespace != CLIENT:
+        if node.namespace != CLIENT or node.local not in ("message", "presence", "iq"):
             return
         if node.local == "presence" and node.get("to") is None:
             self.presence(node, element.raw)

@@ -7,17 +7,18 @@ all of them share, and each may begin with its own:
 
     config SECTION KEY = VALUE      of the daemon; SECTION `host` is the conversation's own
     option --counter-start 5        of the daemon's command line
+    alone                           with a daemon that no other conversation uses
     activate NAME                   hands the socket of [listen NAME] over (LISTEN_FDS)
+    descriptors 128                 so many may the daemon have open
     patience 30                     seconds until a wait counts as a failure
+    together 12                     so many at once, beside all others, for they mostly wait
+
+Lists and definitions of steps may stand anywhere: see words.py.
 """
 
 import re
 
-
-class Step:
-    def __init__(self, line, text):
-        self.line = line
-        self.text = text
+from words import Step, Words
 
 
 class Conversation:
@@ -29,7 +30,10 @@ class Conversation:
         self.settings = list(shared.settings) if shared else []  # (section, key, value)
         self.options = list(shared.options) if shared else []
         self.activated = list(shared.activated) if shared else []
+        self.descriptors = shared.descriptors if shared else None
         self.patience = shared.patience if shared else 10
+        self.together = shared.together if shared else None
+        self.alone = shared.alone if shared else False
 
     @property
     def tags(self):
@@ -38,7 +42,7 @@ class Conversation:
     def daemon_key(self):
         """Conversations with the same key can share a daemon."""
         rest = [setting for setting in self.settings if setting[0] != "host"]
-        return tuple(rest), tuple(self.options), tuple(self.activated)
+        return tuple(rest), tuple(self.options), tuple(self.activated), self.descriptors
 
     def setting(self, text):
         """True if the line is a setting."""
@@ -50,10 +54,12 @@ class Conversation:
             self.settings.append(match.groups())
         elif word == "option":
             self.options += rest.split()
+        elif text == "alone":
+            self.alone = True
         elif word == "activate":
             self.activated.append(rest)
-        elif word == "patience":
-            self.patience = int(rest)
+        elif word in ("descriptors", "patience", "together"):
+            setattr(self, word, int(rest))
         else:
             return False
         return True
@@ -62,17 +68,24 @@ class Conversation:
 def read(path):
     shared = Conversation(path, 0, "", None)
     found = []
+    words = Words()
+    steps = None  # to which the next one belongs
     for number, text in lines(path):
         current = found[-1] if found else shared
         try:
             if text.startswith("=="):
                 found.append(Conversation(path, number, text[2:].strip(), shared))
-            elif not current.setting(text):
-                if current is shared:
+                steps = found[-1].steps
+            elif text.startswith("=>"):
+                steps = words.defined[text[2:].strip()] = []
+            elif not words.take(text) and not current.setting(text):
+                if steps is None:
                     raise SyntaxError(f"a step before the first conversation: {text!r}")
-                current.steps.append(Step(number, text))
+                steps.append(Step(number, text))
         except SyntaxError as error:
             raise SyntaxError(f"{path}:{number}: {error}") from None
+    for conversation in found:
+        conversation.steps = words.expanded(conversation.steps)
     return found
 
 

@@ -28,11 +28,19 @@ class ServerSteps:
     def server_releases(self, kind):
         self.server.release(kind)
 
+    def server_is_asked(self, kind):
+        """One more answer of this kind is being held back than when this was asked last."""
+        before = self.held.get(kind, 0)
+        self.wait_server(lambda: len(self.server.holding[kind]) > before, f"a request for {kind}")
+        self.held[kind] = before + 1
+
     def link(self, reference):
         """The newest link so called; those that live come first."""
         links = list(self.server.links)
         reference = self.caught.text(reference)
-        if match := re.fullmatch(r"link (\d+)", reference):
+        if reference == "the fresh link":
+            found = [self.fresh] if self.fresh else []
+        elif match := re.fullmatch(r"link (\d+)", reference):
             found = [link for link in links if link.number == int(match[1])]
         elif reference.endswith("'s login"):
             user = reference.removesuffix("'s login")
@@ -46,6 +54,16 @@ class ServerSteps:
             ]
         living = [link for link in found if link.alive]
         return (living or found or [None])[-1]
+
+    def get_link(self):
+        """Of a login that has just begun: one that no such step has named before."""
+
+        def fresh():
+            links = [link for link in self.server.links if link.alive and link.user is None]
+            return links[-1] if links and links[-1].number not in self.named else None
+
+        self.fresh = self.wait_server(fresh, "a fresh link")
+        self.named.add(self.fresh.number)
 
     def wait_server(self, is_so, what):
         deadline = time.monotonic() + self.patience
@@ -131,13 +149,14 @@ class ServerSteps:
         self.server.start(self.server.port)
 
 
-LINK = r"(link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"
+LINK = r"(the fresh link|link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"
 
 STEPS = (
     (r"server has (\w+) = ?(.*)", ServerSteps.server_has),
     (r"server lets (\w+) see (\w+)", ServerSteps.server_lets_see),
     (r"server holds (.+)", ServerSteps.server_holds),
     (r"server releases (.+)", ServerSteps.server_releases),
+    (r"server is asked for (.+)", ServerSteps.server_is_asked),
     (r"server to " + LINK + r": (.*)", ServerSteps.server_says),
     (r"server (finally )?sees from " + LINK + r" (.*)", ServerSteps.server_sees_from),
     (r"server cuts " + LINK + r" (rst|fin|close)", ServerSteps.server_cuts),
@@ -146,6 +165,7 @@ STEPS = (
     (r"server keeps nothing for (\w+)", ServerSteps.server_keeps_nothing),
     (r"server keeps for (\w+) (.*)", ServerSteps.server_keeps),
     (r"server counts (\d+) links?", ServerSteps.server_counts),
+    (r"server gets a fresh link", ServerSteps.get_link),
     (r"server was told by " + LINK + r" (.*)", ServerSteps.server_was_told),
     (r"server was reached by " + LINK + r" from (\S+)", ServerSteps.server_reached),
     (r"server refuses connections", ServerSteps.server_refuses),

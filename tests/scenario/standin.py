@@ -31,11 +31,12 @@ class Standin:
         self.header = ""  # more attributes of the stream header
         self.version = "1.0"
         self.conflict = "replace"  # refuse, rename: what a second bind of a resource does
-        self.tls = "no"  # starttls, direct
+        self.tls = "no"  # starttls, direct; silent: nothing is read
         self.proxy = "no"  # v1, v2: a PROXY protocol header is required
         self.bind_domain = domain  # of the JID in the bind result
         self.aliases = ""  # `al:alice …`: who logs in as al is alice
         self.chunk = ""  # so many bytes in one write
+        self.cut = None  # [so many bytes more may be said, then: rst or fin]
         self.certificate = None
         self.contacts = set()  # (user, contact): the contact sees the user's presence
         self.offline = collections.defaultdict(list)

@@ -142,6 +142,26 @@ static void sixteen_times_the_bound_is_the_end(void **)
     }
 }
 
+/* Whether it came at once or not. */
+static void an_item_is_too_long_when_it_is_whole_too(void **)
+{
+    static const char begin[] = "<stream:stream><message>", end[] = "</message><r/>";
+    static const char closes[] = "<stream:stream></stream:stream                       >";
+    char text[2048];
+
+    memcpy(text, begin, sizeof begin);
+    memset(text + strlen(begin), 'x', 1700);
+    memcpy(text + strlen(begin) + 1700, end, sizeof end);
+    for (size_t piece = 1; piece < 4000; piece = piece * 3 + 1) {
+        struct seen long_item = fed(text, piece, 100), long_close = fed(closes, piece, 20);
+
+        assert_int_equal(long_item.count, 2);
+        assert_int_equal(long_item.found[1], INFLOW_TOO_LONG);
+        assert_int_equal(long_close.count, 2);
+        assert_int_equal(long_close.found[1], INFLOW_TOO_LONG);
+    }
+}
+
 static void an_over_long_header_is_the_end(void **)
 {
     char text[2048] = "<stream:stream a='";
@@ -178,6 +198,48 @@ static void comments_are_told_from_what_is_no_xml(void **)
     assert_int_equal(fed("<stream:stream>text", 3, 1000).found[1], INFLOW_BAD);
 }
 
+/* As XML it is an element that nobody will end. */
+static void a_second_header_is_seen_before_it_ends(void **)
+{
+    static const char header[] = "<stream:stream xmlns='a' xmlns:stream='b'>";
+    const struct {
+        const char *behind;
+        bool again;
+    } cases[] = {
+        {"<stream:stream to='x'>", true},
+        {"<stream:stream>", true},
+        {"<stream:stream\n", true},
+        {"<stream:stream", false},
+        {"<stream:streams a='b'>", false},
+        {"<message><stream:stream a='b'>", false},
+        {"", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct span first = span_of(header), next = span_of(cases[i].behind), item;
+        struct inflow f;
+
+        inflow_init(&f, 1000);
+        assert_false(inflow_opens_again(&f));
+        assert_int_equal(inflow_next(&f, &first, &item), INFLOW_HEADER);
+        assert_int_equal(inflow_next(&f, &next, &item), INFLOW_MORE);
+        assert_int_equal(inflow_opens_again(&f), cases[i].again);
+        inflow_clear(&f);
+    }
+}
+
+/* The first one is none, however slowly it comes. */
+static void the_first_header_is_no_second_one(void **)
+{
+    struct span part = SPAN_LIT("<stream:stream to='x' "), item;
+    struct inflow f;
+
+    inflow_init(&f, 1000);
+    assert_int_equal(inflow_next(&f, &part, &item), INFLOW_MORE);
+    assert_false(inflow_opens_again(&f));
+    inflow_clear(&f);
+}
+
 static void a_start_tag_that_is_not_whole_is_none(void **)
 {
     char tag[INFLOW_TAG_MAX];
@@ -194,9 +256,12 @@ int main(void)
         cmocka_unit_test(held_bytes_come_again_in_order),
         cmocka_unit_test(an_over_long_item_is_skipped_and_named_by_its_start_tag),
         cmocka_unit_test(sixteen_times_the_bound_is_the_end),
+        cmocka_unit_test(an_item_is_too_long_when_it_is_whole_too),
         cmocka_unit_test(an_over_long_header_is_the_end),
         cmocka_unit_test(a_restart_leaves_what_was_not_seen),
         cmocka_unit_test(comments_are_told_from_what_is_no_xml),
+        cmocka_unit_test(a_second_header_is_seen_before_it_ends),
+        cmocka_unit_test(the_first_header_is_no_second_one),
         cmocka_unit_test(a_start_tag_that_is_not_whole_is_none),
     };
 

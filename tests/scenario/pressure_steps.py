@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""Peers that are slow, that never stop, and that are many; and what the daemon is put through.
+
+Nothing here measures time. A flood ends when Holdfast says of itself that it reads no more and the
+socket takes no more; what is judged is what it holds by then. A byte now and then (drips) is a pace,
+not a wait: whoever drips must be ended before all is said.
+"""
+
+import resource
+import select
+import socket
+import threading
+import time
+
+from client import Client
+from daemon import fields, objects
+from failure import Failure
+
+FLOOD_MAX = 64 << 20  # bytes: far beyond what is held on the way, kernel buffers included
+FLOOD_PIECE = 32768
+PACE_S = 0.02  # between two bytes that drip
+
+
+class PressureSteps:
+    """Part of Run, which has what these use."""
+
+    # --- floods ---
+
+    def row(self, key, value):
+        """What holdfastctl says of one connection."""
+        _, out, _ = self.daemon.control("--json", "connections")
+        return next((row for row in objects(out) if row.get(key) == value), {})
+
+    def flood(self, name, text):
+        client = self.client(name)
+        piece = repeated(self.caught.fill(text))
+        peer = client.address()
+        total, waiting = 0, b""
+        client.sock.setblocking(False)
+        while True:
+            waiting = waiting or client.sealed(piece)
+            try:
+                sent = client.sock.send(waiting)
+            except BlockingIOError:
+                if self.row("peer", peer).get("read") is False and not writable(client.sock):
+                    break
+                writable(client.sock)
+                continue
+            waiting = waiting[sent:]
+            total += sent
+            if total > FLOOD_MAX:
+                raise Failure(f"{total} bytes were taken, and no end")
+        client.sock.settimeout(10)
+        self.note(name, ">", f"({total} bytes: {text[:200]} …)")
+
+    def flood_down(self, reference, text):
+        link = self.wait_link(reference)
+        piece = repeated(self.caught.fill(text)).decode()
+        total = 0
+        while True:
+            if len(link.out) < FLOOD_PIECE:
+                link.send(piece)
+                self.settle(link)
+                total += len(piece)
+            elif self.row("jid", link.jid).get("link_read") is False and not writable(link.sock):
+                return
+            else:
+                writable(link.sock)
+            if total > FLOOD_MAX:
+                raise Failure(f"{total} bytes were taken, and no end")
+
+    def settle(self, link):
+        """The link's thread has done what it was told so far."""
+        done = threading.Event()
+        link.do(done.set)
+        if not done.wait(self.patience):
+            raise Failure(f"{link.name} stands still")
+
+    # --- drips ---
+
+    def drip(self, name, text):
+        client = self.client(name)
+        try:
+            for byte in self.caught.fill(text):
+                if self.heard_the_end(client):
+                    return
+                client.put(bytes([byte]))
+        except OSError:
+            return
+        raise Failure("all was said, and nobody minded")
+
+    def heard_the_end(self, client):
+        while select.select([client.sock], [], [], PACE_S)[0]:
+            try:
+                client.hear()
+            except OSError as error:
+                client.gone = client.gone or str(error)
+                return True
+        return client.gone is not None or b"</stream:stream>" in client.stream.buffer
+
+    def drip_down(self, reference, text):
+        link = self.wait_link(reference)
+        data = self.caught.fill(text)
+
+        def drip():
+            for byte in data:
+                link.send(bytes([byte]))
+                if not link.alive or self.stopped.wait(PACE_S):
+                    return
+
+        threading.Thread(target=drip, daemon=True).start()
+
+    # --- crowds ---
+
+    def guests_come(self, count, listener):
+        """They connect, and say nothing."""
+        for _ in range(int(count)):
+            guest = Client(f"guest{len(self.guests) + 1}", self.note)
+            guest.connect(self.daemon.addresses[listener or "starttls"])
+            self.guests.append(guest)
+            self.clients[guest.name] = guest
+
+    def guests_leave(self):
+        for guest in self.guests:
+            guest.close()
+        self.guests.clear()
+
+    # --- the daemon ---
+
+    def may_open(self, count):
+        limits = (int(count), resource.prlimit(self.daemon.process.pid, resource.RLIMIT_NOFILE)[1])
+        resource.prlimit(self.daemon.process.pid, resource.RLIMIT_NOFILE, limits)
+
+    def rests(self):
+        """All its threads are seen asleep in one look, which none is that turns and turns."""
+        self.wait_for(lambda: set(self.daemon.thread_states()) == {"S"}, "its threads to rest")
+
+    def memory_lacks(self, text):
+        text = self.caught.fill(text)
+        if found := self.daemon.in_memory(text):
+            raise Failure(f"the daemon's memory has {text!r}: {found}")
+
+    def memory_has(self, text):
+        if not self.daemon.in_memory(self.caught.fill(text)):
+            raise Failure("the daemon's memory does not have that")
+
+    def knock(self):
+        """Asks the control socket, and does not wait for the answer."""
+        self.caller = socket.socket(socket.AF_UNIX)
+        self.caller.settimeout(self.patience)
+        self.caller.connect(self.daemon.path("run/control.sock"))
+        self.caller.sendall(b"status\n")
+
+    def is_answered(self):
+        if not self.caller.recv(1):
+            raise Failure("no answer came")
+        self.caller.close()
+
+    def began_with(self, wanted):
+        lines = self.daemon.log_from(0).splitlines()
+        if not any(self.has(fields(line), wanted) for line in lines):
+            raise Failure(f"the log has no {wanted}")
+
+    def wait_for(self, is_so, what):
+        deadline = time.monotonic() + self.patience
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise Failure(f"waited in vain for {what}")
+            time.sleep(PACE_S)
+
+    # --- the log ---
+
+    def log_order(self, first, second):
+        """The first line that says the one stands before the first that says the other."""
+        self.wait_for(lambda: self.lines_with(first) and self.lines_with(second), "both in the log")
+        at = [self.lines_with(wanted)[0] for wanted in (first, second)]
+        if at[0] > at[1]:
+            raise Failure(f"the log has {second} before {first}")
+
+    def lines_with(self, wanted):
+        return [at for at, (_, found) in enumerate(self.log_lines()) if self.has(found, wanted)]
+
+
+def repeated(data):
+    return data * (FLOOD_PIECE // len(data) + 1)
+
+
+def writable(sock):
+    return bool(select.select([], [sock], [], 0.1)[1])
+
+
+WHO = r"(?!server\b|ctl\b|log\b|daemon\b|guests\b)([a-z]+\d*)"
+LINK = r"(link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"
+
+STEPS = (
+    (WHO + r" floods until it is not read: (.*)", PressureSteps.flood),
+    (WHO + r" drips: (.*)", PressureSteps.drip),
+    (r"server floods " + LINK + r" until it is not read: (.*)", PressureSteps.flood_down),
+    (r"server drips to " + LINK + r": (.*)", PressureSteps.drip_down),
+    (r"(\d+) guests connect(?: to (\w+))?", PressureSteps.guests_come),
+    (r"guests leave", PressureSteps.guests_leave),
+    (r"daemon may open (\d+) descriptors", PressureSteps.may_open),
+    (r"daemon rests", PressureSteps.rests),
+    (r"daemon began with (.*)", PressureSteps.began_with),
+    (r"daemon's memory lacks (.*)", PressureSteps.memory_lacks),
+    (r"daemon's memory has (.*)", PressureSteps.memory_has),
+    (r"ctl knocks", PressureSteps.knock),
+    (r"ctl is answered", PressureSteps.is_answered),
+    (r"log has (.*) before (.*)", PressureSteps.log_order),
+)
