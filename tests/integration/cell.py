@@ -9,6 +9,7 @@ last message shows that nothing is still on its way; no verdict depends on time.
 
 import asyncio
 import collections
+import dataclasses
 import os
 
 from player import Player, PlayerDied
@@ -18,8 +19,17 @@ from servers import PASSWORD
 
 HANG = float(os.environ.get("HOLDFAST_HANG", 120))  # seconds; a guard, not a criterion
 
-# What a library loses of its own on any server, see matrix.py.
-Habits = collections.namedtuple("Habits", "loses_in_flight notices_silence reorders_in_flight")
+
+@dataclasses.dataclass
+class Habits:
+    """What a library does of its own on any server, see matrix.py."""
+
+    loses_in_flight: int = 0  # stanzas in flight that it may lose at a cut
+    reorders_in_flight: bool = False  # resends in another order
+    notices_silence: bool = True
+    binds_after_silence: bool = False  # and does not try to resume
+    resumes_again: bool = True  # a session that it resumed before
+    repeats_presence: bool = False
 
 
 class Script:
@@ -48,6 +58,7 @@ class Cell:
         self.alice_jid = f"{alice_name(client, cut)}@{server.domain}"
         self.bob_jid = f"{bob_name(client, cut)}@{server.domain}"
         self.by_alice, self.by_bob = Script("a"), Script("b")
+        self.old = 0  # how much of what Bob said belongs to a session that Alice gave up
         self.bob = self.alice = self.relay = None
         self.step = "start"
 
@@ -115,8 +126,9 @@ class Cell:
             self.bob.message(self.alice_full, self.by_bob.next(phase, length))
 
     async def alice_hears_all(self):
-        last = self.by_bob.said[-1]
-        await self.alice.until(lambda: last in names(self.alice.messages(self.bob_jid)))
+        said = self.by_bob.said
+        last = {said[-1], said[self.old - 1]}
+        await self.alice.until(lambda: last.issubset(names(self.alice.messages(self.bob_jid))))
 
     async def bob_hears_all(self):
         last = self.by_alice.said[-1]
@@ -136,7 +148,7 @@ class Cell:
         self.step = "the server answers Bob"
         await self.bob.ask("<ping xmlns='urn:xmpp:ping'/>", to=self.server.domain)
 
-    async def come_back(self):
+    async def come_back(self, resumes=True):
         """Bob says more to nobody, then the network is there again, and Alice resumes."""
         known = len(self.alice.of("online"))
         self.bob_says(3)
@@ -144,7 +156,7 @@ class Cell:
         self.step = "Alice comes back"
         self.relay.let_in()
         online = (await self.alice.until(lambda: self.alice.of("online")[known:]))[0]
-        if not online["resumed"]:
+        if online["resumed"] != resumes:
             raise NotResumed
 
     # The ways to be cut off
@@ -180,8 +192,11 @@ class Cell:
     async def silence(self):
         """Nothing arrives, and nobody is told. Holdfast never learns that the old way is gone.
 
-        A client that would not notice either is told by a reset of its own side.
+        A client that would not notice either is told by a reset of its own side. One that then
+        gives its session up binds anew, and is handed over what it did not acknowledge.
         """
+        if self.habits.binds_after_silence:
+            self.alice.do("watch")
         self.relay.shut()
         arrivals = self.relay.arrivals
         lost = self.relay.current()
@@ -194,27 +209,36 @@ class Cell:
         self.step = "Alice notices the silence"
         while self.relay.arrivals == arrivals:
             await asyncio.sleep(0.05)
-        await self.come_back()
+        if self.habits.binds_after_silence:
+            await self.come_back(resumes=False)
+            self.old = len(self.by_bob.said)
+        else:
+            await self.come_back()
 
     async def inside(self):
         """Stanzas of several TLS records are cut in the middle: Alice's first, then Bob's."""
-        self.relay.shut()
-        half = self.relay.stop_after(20000, "up")
-        self.alice_says(1, "flight")
-        self.alice_says(1, "flight", 40000)
-        self.alice_says(1, "flight")
-        self.step = "the cut inside Alice's stanza"
-        await half.wait()
-        await self.alice.settle()
-        self.relay.current().reset()
-        await self.come_back()
+        if not self.habits.resumes_again:
+            await self.cut_inside("up", "down")
+            return
+        await self.cut_inside("up")
         await self.talk("between the cuts")
+        await self.cut_inside("down")
+
+    async def cut_inside(self, *ways):
+        """One cut, at which a stanza is half-way up, or half-way down, or both."""
         self.relay.shut()
-        half = self.relay.stop_after(20000, "down")
-        self.bob_says(1)
-        self.bob_says(1, length=40000)
-        self.step = "the cut inside Bob's stanza"
-        await half.wait()
+        cuts = [self.relay.stop_after(20000, way) for way in ways]
+        if "up" in ways:
+            self.alice_says(1, "flight")
+            self.alice_says(1, "flight", 40000)
+            self.alice_says(1, "flight")
+        if "down" in ways:
+            self.bob_says(1)
+            self.bob_says(1, length=40000)
+        self.step = f"the cut inside a stanza ({' and '.join(ways)})"
+        for cut in cuts:
+            await cut.wait()
+        await self.alice.settle()
         self.relay.current().reset()
         await self.come_back()
 
@@ -222,12 +246,22 @@ class Cell:
 
     def verdict(self):
         bob_heard = names(self.bob.messages(self.alice_jid))
-        alice_heard = names(self.alice.messages(self.bob_jid)) if self.alice else []
-        faults = heard_exactly("Alice", self.by_bob.said, alice_heard)
+        presences = self.bob.presences(self.alice_jid)
+        faults = self.verdict_on_alice()
         faults += heard_with_habits(self.by_alice, bob_heard, self.habits)
         if bounced := self.bob.bounces(self.alice_jid):
             faults.append(f"{bounced} of Bob's messages came back as errors")
-        return faults + steadily_there(self.bob.presences(self.alice_jid))
+        return faults + steadily_there(presences, self.habits, anew=bool(self.old))
+
+    def verdict_on_alice(self):
+        said = self.by_bob.said
+        if not self.alice:
+            return heard_exactly("Alice", said, [])
+        heard = names(self.alice.messages(self.bob_jid))
+        if not self.old:
+            return heard_exactly("Alice", said, heard)
+        before = names(self.alice.messages(self.bob_jid, session=1))
+        return heard_anew(said[: self.old], said[self.old :], before, heard[len(before) :])
 
 
 class NotResumed(Exception):
@@ -257,11 +291,18 @@ def names(bodies):
     return [(body or "").split(" ", 1)[0] for body in bodies]
 
 
-def steadily_there(presences):
-    """Once available, and nothing after it; a server may answer Bob's first presence with less."""
+def steadily_there(presences, habits, anew):
+    """Once available, and nothing after it; a server may answer Bob's first presence with less.
+
+    anew: she has given up a session and has another.
+    """
     if "" not in presences:
         return ["Bob never saw Alice available"]
     since = presences[presences.index("") + 1 :]
+    if anew and since.count("unavailable") == 1 and since[-1] == "":
+        since.remove("unavailable")
+    if anew or habits.repeats_presence:
+        since = [kind for kind in since if kind]
     if since:
         return ["Bob saw Alice's presence change: " + " ".join(p or "available" for p in since)]
     return []
@@ -274,6 +315,20 @@ def heard_exactly(who, said, heard):
         faults.append(f"{who} did not hear {' '.join(lost)}")
     if not faults and heard != said:
         faults.append(f"{who} heard out of order: {' '.join(heard)}")
+    return faults
+
+
+def heard_anew(old, new, before, after):
+    """Alice gave her session up: what she did not acknowledge of the old she hears in the new one.
+
+    before, after: what she heard in each. The server, or Holdfast, cannot know which of what it
+    sent last she has seen; so some may come again, but in order and without a gap.
+    """
+    again = [name for name in after if name in old]
+    faults = heard_exactly("Alice, in her first session,", old[: len(before)], before)
+    faults += heard_exactly("Alice, in her second session,", new, [n for n in after if n in new])
+    if again != old[len(old) - len(again) :] or len(before) + len(again) < len(old):
+        faults.append(f"Alice was handed over {' '.join(again) or 'nothing'}")
     return faults
 
 

@@ -28,16 +28,20 @@ from cell import CUTS, Cell, Habits, alice_name, bob_name  # noqa: E402
 from rawclient import show  # noqa: E402
 from world import World  # noqa: E402
 
-# What each library does by itself on any server: how many stanzas in flight it may lose for each
-# cut, whether it notices a silent network, whether it resends in another order.
+# What each library does by itself, also against a server with its own stream management.
 CLIENTS = {
     # Forgets its own queue when it sends <resume/>.
-    "slixmpp": Habits(loses_in_flight=3, notices_silence=False, reorders_in_flight=False),
+    "slixmpp": Habits(loses_in_flight=3, notices_silence=False),
     # Resends the newest first.
-    "aioxmpp": Habits(loses_in_flight=0, notices_silence=True, reorders_in_flight=True),
+    "aioxmpp": Habits(reorders_in_flight=True),
     # Loses the first stanza that is not acknowledged.
-    "strophe": Habits(loses_in_flight=1, notices_silence=False, reorders_in_flight=False),
-    "xmppjs": Habits(loses_in_flight=0, notices_silence=True, reorders_in_flight=False),
+    "strophe": Habits(loses_in_flight=1, notices_silence=False),
+    "xmppjs": Habits(),
+    "nbxmpp": Habits(),
+    # At the second time it closes the stream where it should resume, and binds.
+    "gloox": Habits(notices_silence=False, resumes_again=False),
+    # Loses what is not acknowledged, and drops all it knows of a session whose ping timed out.
+    "profanity": Habits(loses_in_flight=3, binds_after_silence=True, repeats_presence=True),
 }
 
 AT_ONCE = 3

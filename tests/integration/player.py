@@ -6,6 +6,7 @@ clients/line_protocol.py says what the lines mean.
 
 import asyncio
 import json
+import os
 
 
 class PlayerDied(Exception):
@@ -26,6 +27,7 @@ class Player:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
+                env=dict(os.environ, TMPDIR=os.path.dirname(log)),
                 limit=1 << 22,
             )
         self.reading = asyncio.create_task(self.read())
@@ -57,9 +59,14 @@ class Player:
     def of(self, kind):
         return [event for event in self.events if event["event"] == kind]
 
-    def messages(self, sender):
-        """The bodies that came from this account, in order."""
-        return [e["body"] for e in self.of("message") if e["from"].split("/")[0] == sender]
+    def messages(self, sender, session=None):
+        """The bodies that came from this account, in order; in the first session, or in all."""
+        events = self.events
+        if session == 1:
+            anew = [n for n, e in enumerate(events) if e["event"] == "online" and not e["resumed"]]
+            events = events[: anew[1]] if len(anew) > 1 else events
+        came = [event for event in events if event["event"] == "message"]
+        return [event["body"] for event in came if event["from"].split("/")[0] == sender]
 
     async def kill(self):
         """Ends the program at once; its connection is left as a dead process leaves it."""

@@ -5,14 +5,23 @@ What is built lies in a cache outside the tree (HOLDFAST_TEST_CACHE, or below ~/
 folder named by what it was built from, so that a change of the source builds it anew.
 """
 
+import collections
 import hashlib
 import os
 import shutil
 import subprocess
 
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
+ROOT = os.path.abspath(os.path.join(CLIENTS, "..", "..", ".."))
 XMPPJS = ("package.json", "package-lock.json", ".npmrc", "xmppjs_client.mjs")
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's libraries
+
+# What is compiled: its source, its library's name for pkg-config, how.
+Compiled = collections.namedtuple("Compiled", "file library standard variable compiler")
+COMPILED = {
+    "strophe": Compiled("strophe_client.c", "libstrophe", "gnu2x", "CC", "cc"),
+    "gloox": Compiled("gloox_client.cpp", "gloox", "gnu++17", "CXX", "c++"),
+}
 
 
 def source(*names):
@@ -31,8 +40,11 @@ def cache(name, *sources):
     return folder
 
 
-def strophe_program():
-    return os.path.join(cache("strophe", source("strophe_client.c")), "strophe_client")
+def compiled(client):
+    name, _ = os.path.splitext(COMPILED[client].file)
+    return os.path.join(
+        cache(client, source(COMPILED[client].file), source("line_protocol.h")), name
+    )
 
 
 def xmppjs_folder():
@@ -40,28 +52,29 @@ def xmppjs_folder():
 
 
 def command(client):
-    if client == "strophe":
-        return (strophe_program(),)
+    if client in COMPILED:
+        return (compiled(client),)
     if client == "xmppjs":
         return ("node", os.path.join(xmppjs_folder(), XMPPJS[-1]))
     return (PYTHON, source(f"{client}_client.py"))
 
 
 def build(client):
-    if client == "strophe" and not os.path.exists(strophe_program()):
-        build_strophe()
+    if client in COMPILED and not os.path.exists(compiled(client)):
+        compile_program(client)
     if client == "xmppjs" and not os.path.exists(os.path.join(xmppjs_folder(), "built")):
         build_xmppjs()
 
 
-def build_strophe():
-    asked = ("pkg-config", "--cflags", "--libs", "libstrophe")
+def compile_program(client):
+    one, made = COMPILED[client], compiled(client)
+    asked = ("pkg-config", "--cflags", "--libs", one.library)
     flags = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
-    made = strophe_program()
-    warnings = ("-std=gnu2x", "-Wall", "-Wextra", "-Werror", "-g", "-O1")
-    compiler = os.environ.get("CC", "cc")
+    compiler = os.environ.get(one.variable, one.compiler)
+    warnings = (f"-std={one.standard}", "-Wall", "-Wextra", "-Werror", "-g", "-O1")
     subprocess.run(
-        (compiler, *warnings, source("strophe_client.c"), "-o", made + ".new", *flags), check=True
+        (compiler, *warnings, f"-I{ROOT}", source(one.file), "-o", made + ".new", *flags),
+        check=True,
     )
     os.rename(made + ".new", made)
 

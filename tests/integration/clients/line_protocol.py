@@ -2,9 +2,10 @@
 """The client programs' side of the matrix: one JSON object a line, commands in, events out.
 
 Commands (the key "do"): connect (host, port, jid, password, tls, ca), send (to, body), status,
-quit. Events (the key "event"): online (jid, resumed), message (from, body), presence (from, type),
-disconnected, status, log (text). A status answers a status: all commands before it were carried
-out. quit ends the program without closing its stream.
+quit; watch (have a silent network noticed soon, once) to those that bind after it. Events (the key
+"event"): online (jid, resumed), message (from, body), presence (from, type), disconnected, status,
+log (text). A status answers a status: all commands before it were carried out. quit ends the
+program without closing its stream.
 """
 
 import asyncio
@@ -24,12 +25,17 @@ async def obey(commands):
     lines = asyncio.StreamReader(limit=1 << 22)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while line := await lines.readline():
-        command = json.loads(line)
-        name = command.pop("do")
-        if name == "quit":
-            break
-        if name == "status":
-            emit("status")
-        else:
-            commands[name](**command)
+        carry_out(line, commands)
     os._exit(0)
+
+
+def carry_out(line, commands):
+    """A program with a status of its own among its commands answers that itself."""
+    command = json.loads(line)
+    name = command.pop("do")
+    if name == "quit":
+        os._exit(0)
+    if name == "status" and name not in commands:
+        emit("status")
+    else:
+        commands[name](**command)
