@@ -8,23 +8,26 @@ FOLDERS = {
     "proxy": ("proxy", "parser", "sm"),
 }
 
+# Folders of tests with files that others of the tests' files include.
+SHARED_BY_TESTS = ("tests/support", "tests/fuzz", "tests/integration/clients", "tests/load")
+
 # proxy/ from top to bottom, by the names of files without their endings; * stands for anything. A file
 # includes only what is on its own floor or below.
 FLOORS = (
     ("main", "holdfastctl"),
     ("control", "control_*"),
     ("worker", "listener", "arenas"),
-    "relay relay_* upward downward orders negotiate enable greet resume farewell serve".split(),
+    "relay relay_* upward downward orders negotiate enable greet resume farewell offence serve".split(),
     ("client", "client_*", "link", "link_*", "upstream", "admission"),
-    ("tools", "inflow"),
-    ("tls", "tls_*", "resolve", "check"),
+    ("tools", "inflow", "keep"),
+    ("tls", "tls_*", "resolve", "check", "parking"),
     ("conf", "conf_*"),
-    ("log", "log_*", "net", "buffer", "text", "ends"),
+    ("descriptors", "log", "log_*", "net", "buffer", "text", "ends", "keeper", "stored", "lot", "kernel"),
 )
 
 # What may be undefined in a library beside what its own files define. Sanitizers, the stack protector and
 # _FORTIFY_SOURCE bring names of their own: __name_chk is name.
-MEMORY = "malloc calloc realloc free memchr memcmp bcmp memcpy memmove memset explicit_bzero"
+MEMORY = "malloc calloc realloc free memchr memcmp bcmp memcpy memmove memset explicit_bzero qsort"
 STRINGS = "strlen strcmp strncmp strchr strrchr strcasecmp strncasecmp strnlen"
 FAILING = "__assert_fail __stack_chk_fail"
 SYMBOLS = {

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where both kinds are spoken, a client's first byte says which one it is; links use the true one.
+ */
+#include "tests/fuzz/negotiation_tls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+bool tls_truly;
+
+struct tls {
+    struct true_tls *truly; /* NULL: the mock, or not known yet */
+    struct tls_keys *keys;
+    size_t host;
+    struct buffer *out;
+    bool dials;
+    bool ready;
+};
+
+int tls_accept(struct tls **out, struct tls_keys *keys, size_t host)
+{
+    struct tls *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return -ENOMEM;
+    t->keys = tls_keys_hold(keys);
+    t->host = host;
+    *out = t;
+    return 0;
+}
+
+int tls_dial(struct tls **out, struct tls_keys *keys, size_t host, const char *domain, bool direct)
+{
+    int r = tls_accept(out, keys, host);
+
+    if (r < 0)
+        return r;
+    (*out)->dials = true;
+    return tls_truly ? true_tls_dial(&(*out)->truly, keys, host, domain, direct) : 0;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    true_tls_free(t->truly);
+    tls_keys_release(t->keys);
+    free(t);
+}
+
+void tls_output(struct tls *t, struct buffer *out)
+{
+    t->out = out;
+    if (t->truly)
+        true_tls_output(t->truly, out);
+}
+
+static void put(struct tls *t, int byte)
+{
+    char c = (char)byte;
+
+    if (!buffer_put(t->out, (struct span){&c, 1}))
+        abort();
+}
+
+/* The first byte of the other side. */
+static bool take_first(struct tls *t, struct span *cipher)
+{
+    if ((uint8_t)cipher->p[0] != (t->dials ? MOCK_WELCOME : MOCK_HELLO))
+        return false;
+    *cipher = (struct span){cipher->p + 1, cipher->len - 1};
+    t->ready = true;
+    if (!t->dials)
+        put(t, MOCK_WELCOME);
+    return true;
+}
+
+static ssize_t read_mock(struct tls *t, struct span *cipher, char *plain, size_t max)
+{
+    size_t len = 0;
+
+    if (!cipher->len)
+        return TLS_MORE;
+    if (!t->ready && !take_first(t, cipher))
+        return TLS_FAILED;
+    while (len < cipher->len && len < max && (uint8_t)cipher->p[len] < MOCK_CLOSE)
+        len++;
+    if (!len && cipher->len)
+        return (uint8_t)cipher->p[0] == MOCK_CLOSE ? TLS_CLOSED : TLS_FAILED;
+    memcpy(plain, cipher->p, len);
+    *cipher = (struct span){cipher->p + len, cipher->len - len};
+    return (ssize_t)len;
+}
+
+ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max)
+{
+    if (tls_truly && !t->truly && !t->ready && cipher->len && cipher->p[0] != MOCK_HELLO) {
+        if (true_tls_accept(&t->truly, t->keys, t->host) < 0)
+            return TLS_NO_MEMORY;
+        true_tls_output(t->truly, t->out);
+    }
+    return t->truly ? true_tls_read(t->truly, cipher, plain, max)
+                    : read_mock(t, cipher, plain, max);
+}
+
+bool tls_write(struct tls *t, struct span plain)
+{
+    if (t->truly)
+        return true_tls_write(t->truly, plain);
+    return t->ready && buffer_put(t->out, plain);
+}
+
+void tls_greet(struct tls *t)
+{
+    if (t->truly)
+        true_tls_greet(t->truly);
+    else
+        put(t, MOCK_HELLO);
+}
+
+void tls_close(struct tls *t)
+{
+    if (t->truly)
+        true_tls_close(t->truly);
+    else if (t->ready)
+        put(t, MOCK_CLOSE);
+}
+
+bool tls_ready(const struct tls *t)
+{
+    return t->truly ? true_tls_ready(t->truly) : t->ready;
+}
+
+const char *tls_version(const struct tls *t)
+{
+    return t->truly ? true_tls_version(t->truly) : "mock";
+}
+
+const char *tls_failure(const struct tls *t)
+{
+    return t->truly ? true_tls_failure(t->truly) : "mock";
+}
