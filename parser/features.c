@@ -100,7 +100,8 @@ static void write_mechanisms(struct sink *k, const struct element *mechanisms)
 
     sink_puts(k, "<mechanisms xmlns='" NS_SASL "'>");
     for (const struct element *e = mechanisms->child; e; e = e->next)
-        if (is_mechanism(e) ? features_mechanism_works(e->text) : !matches(e->ns, NS_CHANNEL_BINDINGS "*"))
+        if (is_mechanism(e) ? features_mechanism_works(e->text)
+                            : !matches(e->ns, NS_CHANNEL_BINDINGS "*"))
             element_write(k, e, SPAN_LIT(NS_SASL));
     sink_puts(k, "</mechanisms>");
 }

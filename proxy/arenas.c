@@ -7,43 +7,124 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "sm/recover.h"
 
 #include "proxy/tools.h"
 
-enum { OVERHEAD = 128 << 20 }; /* tables of an arena, sparse */
+#define ARENA_NAME "holdfast-arena-"
 
-static int open_one(struct arenas *a, unsigned i)
+enum {
+    OVERHEAD = 128 << 20, /* tables of an arena, sparse */
+    PROOF_MS = 10000,     /* systemd may be busy starting others */
+};
+
+static void name_of(char name[KEEPER_NAME], unsigned i)
 {
-    struct sm_core_config config = {
-        .size = a->size, .arena = (uint8_t)i, .limits = &a->limits, .budget = &a->budget};
-    char name[32];
-
-    snprintf(name, sizeof name, "holdfast-arena-%u", i);
-    if ((a->fd[i] = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING)) < 0)
-        return -errno;
-    if (ftruncate(a->fd[i], (off_t)a->size) < 0 ||
-        fcntl(a->fd[i], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-        return -errno;
-    a->base[i] =
-        mmap(NULL, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd[i], 0);
-    if (a->base[i] == MAP_FAILED)
-        return -errno;
-    (void)madvise(a->base[i], a->size, MADV_DONTDUMP);
-    tools_random(config.key, sizeof config.key);
-    config.base = a->base[i];
-    return sm_core_new(&a->core[i], &config);
+    snprintf(name, KEEPER_NAME, ARENA_NAME "%u", i);
 }
 
-int arenas_open(struct arenas *a, const struct conf *conf, uint32_t counter_start)
+static int make(int *out, const char *name, size_t size)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int r;
+
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    *out = fd;
+    return 0;
+}
+
+/* Nobody else may use it. The lock goes with this process, whoever has the descriptor. */
+static int lock(int fd)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(fd, F_SETLK, &all) == 0)
+        return 0;
+    return errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+}
+
+/* As large as it was made, whatever `memory` is now: what it may hold is the budget's to say. */
+static int map(struct arenas *a, unsigned i)
+{
+    struct stat st;
+
+    if (fstat(a->fd[i], &st) < 0)
+        return -errno;
+    if (st.st_size <= 0)
+        return -EPROTO;
+    a->size[i] = (size_t)st.st_size;
+    a->base[i] =
+        mmap(NULL, a->size[i], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd[i], 0);
+    if (a->base[i] == MAP_FAILED)
+        return -errno;
+    (void)madvise(a->base[i], a->size[i], MADV_DONTDUMP);
+    return 0;
+}
+
+static int open_one(struct arenas *a, unsigned i, size_t size, struct keeper_gifts *gifts)
+{
+    char name[KEEPER_NAME];
+    struct sm_recovery found;
+    int r;
+
+    name_of(name, i);
+    a->kept[i] = (a->fd[i] = keeper_take(gifts, name)) >= 0;
+    if ((!a->kept[i] && (r = make(&a->fd[i], name, size)) < 0) || (r = lock(a->fd[i])) < 0 ||
+        (r = map(a, i)) < 0 ||
+        (r = sm_core_open(&a->core[i],
+                          &(struct sm_core_config){.base = a->base[i],
+                                                   .size = a->size[i],
+                                                   .arena = (uint8_t)i,
+                                                   .limits = &a->limits,
+                                                   .budget = &a->budget},
+                          &found)) < 0)
+        return r;
+    a->sessions += found.sessions;
+    a->left += found.left;
+    a->damaged += found.damaged;
+    return 0;
+}
+
+int arenas_keep(const struct arenas *a)
+{
+    struct keeper_proof proof;
+    char name[KEEPER_NAME];
+    int r;
+
+    for (unsigned i = 0; i < SM_ARENAS; i++) {
+        name_of(name, i);
+        if (!a->kept[i] && (r = keeper_keep(name, &a->fd[i], 1)) < 0)
+            return r;
+    }
+    if ((r = keeper_prove(&proof)) < 0)
+        return r;
+    if (poll(&(struct pollfd){.fd = proof.done, .events = POLLIN}, 1, PROOF_MS) != 1) {
+        keeper_proof_clear(&proof);
+        return -ETIMEDOUT;
+    }
+    return keeper_proven(&proof) ? 0 : -ENOSPC;
+}
+
+int arenas_open(struct arenas *a, const struct conf *conf, uint32_t counter_start,
+                struct keeper_gifts *gifts)
 {
     const struct conf_stream_management *sm = &conf->sm;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t size = (conf->limits.memory + OVERHEAD + page - 1) / page * page;
 
     *a = (struct arenas){
-        .size = (conf->limits.memory + OVERHEAD + page - 1) / page * page,
         .limits = {.resume_timeout_ms = sm->resume_timeout_ms,
                    .ack_forwarded = sm->ack == CONF_ACK_FORWARDED,
                    .request_after = sm->request_after,
@@ -63,7 +144,7 @@ int arenas_open(struct arenas *a, const struct conf *conf, uint32_t counter_star
         a->base[i] = MAP_FAILED;
     }
     for (unsigned i = 0; i < SM_ARENAS; i++) {
-        int r = open_one(a, i);
+        int r = open_one(a, i, size, gifts);
 
         if (r < 0) {
             arenas_close(a);
@@ -79,7 +160,7 @@ void arenas_close(struct arenas *a)
         if (a->core[i])
             sm_core_free(a->core[i]);
         if (a->base[i] != MAP_FAILED)
-            munmap(a->base[i], a->size);
+            munmap(a->base[i], a->size[i]);
         if (a->fd[i] >= 0)
             close(a->fd[i]);
         a->core[i] = NULL;

@@ -90,12 +90,13 @@ static void session_element(struct link *l, struct span raw, bool in_tail)
         sm_tail_drop(l->session);
 }
 
-/* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail. */
-static void session_bytes(struct link *l, struct span fresh)
+/* Cuts the server's bytes into items; an item that is not whole yet waits in the session's tail.
+ * Nothing is committed before all of them are dealt with: what is not lies in the staging area
+ * only. */
+static void session_items(struct link *l, struct span fresh)
 {
     struct sm_session *s = l->session;
 
-    orders_tell(l, (struct sm_event){.type = SM_LINK_READ, .count = fresh.len});
     while (fresh.len && !l->over && l->session) {
         size_t used;
         enum framed framed = framer_next(sm_scan(s), fresh, &used);
@@ -129,9 +130,19 @@ static void session_bytes(struct link *l, struct span fresh)
             link_over(l, "not well-formed");
         else if (inflow_opens_stream(raw))
             link_over(l, "a second stream header");
-        if (l->session && sm_orders_full(l->tools->orders))
-            sm_commit(s);
     }
+}
+
+static void session_bytes(struct link *l, struct span fresh)
+{
+    orders_tell(l, (struct sm_event){.type = SM_LINK_READ, .count = fresh.len});
+    session_items(l, fresh);
+}
+
+void downward_staged(struct link *l, struct span staged)
+{
+    session_items(l, staged);
+    orders_obey(l);
 }
 
 static void plain_item(struct link *l, enum inflow_found found, struct span raw)

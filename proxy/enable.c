@@ -10,9 +10,11 @@
 
 #include "parser/jid.h"
 #include "proxy/client_entry.h"
+#include "proxy/kernel.h"
 #include "proxy/log.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
+#include "sm/recover.h"
 
 /* The part of the server's next stanza that has come already becomes the session's tail. */
 static bool hand_tail(struct link *l, struct sm_session *s)
@@ -66,6 +68,26 @@ static void refuse(struct client *c, const struct item *item, const char *why)
     relay_failed(c, item->flags & ITEM_SM2, "resource-constraint", false, 0);
 }
 
+/* Why the session would not outlive the process; NULL: it will, from now on. */
+static const char *park(struct link *l, uint32_t arena)
+{
+    struct sm_place place = sm_session_place(l->session);
+    struct lot_ticket ticket = {.arena = arena, .slot = place.slot, .generation = place.generation};
+    struct kernel_counts counts;
+
+    if (!l->tools->parking)
+        return "no keeper";
+    if (!sm_session_resumable(l->session))
+        return "not resumable";
+    if (l->tls)
+        return "TLS to the server";
+    if (kernel_count(l->fd, &counts) < 0)
+        return "no counts";
+    if (counts.received != l->received || counts.sent != l->sent)
+        return "counts differ";
+    return parking_put(l->tools->parking, &l->parked, l->fd, &ticket) ? NULL : "no room yet";
+}
+
 static int give_birth(struct client *c, const struct item *item, struct span account,
                       struct sm_core *core)
 {
@@ -110,6 +132,7 @@ void enable_session(struct client *c, const struct item *item)
     char account[JID_MAX + 1], sid[RELAY_SID];
     struct sink k = SINK(account);
     struct sm_core *core = NULL;
+    const char *mortal;
 
     if (jid_normal(&k, c->jid, true))
         core = c->tools->cores[sm_id_arena(k.p, k.len)];
@@ -129,9 +152,12 @@ void enable_session(struct client *c, const struct item *item)
     c->login = LOGIN_SESSION;
     c->hands_over = c->present;
     client_deadline(c, 0);
+    mortal = park(l, sm_id_arena(k.p, k.len));
+    l->tools->counters.unsurvivable += mortal && l->tools->parking;
     relay_sid(l->session, sid);
     log_at(LOG_INFO, "session_start", f_str("sid", sid), f_u64("conn", c->id), f_u64("link", l->id),
-           f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)));
+           f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)),
+           f_str("mortal", l->tools->parking ? mortal : NULL));
     orders_obey(l);
     thin_out(c->tools, core, (struct sm_text){k.p, k.len});
 }

@@ -27,9 +27,8 @@
 
 enum {
     STORED_MAX = 1536,   /* their names have to fit into one string of the environment */
-    SOON_MS = 10000,     /* a daemon that dies sooner than this is started more slowly … */
-    SLOWER_MS = 100,     /* … by this, doubled each time … */
-    SLOWEST_MS = 5000,   /* … up to this */
+    SLOWER_MS = 100,     /* one that dies before it is ready is started more slowly, by this, … */
+    SLOWEST_MS = 5000,   /* … doubled each time, up to this */
     PATIENCE_MS = 30000, /* with a daemon that is to end */
     STATUS_NOT_STARTED = 127,
 };
@@ -40,12 +39,12 @@ struct keep {
     struct sockaddr_un address; /* where the daemon's word comes in */
     int notify, signals;
     struct stored stored;
-    pid_t daemon;      /* 0: none runs */
-    uint64_t began_ms; /* when it was started */
-    uint64_t due_ms;   /* no daemon: when it is started again; ending: when it is killed */
-    unsigned soon;     /* so many in a row died soon */
-    bool was_ready;    /* one of them said that it is, ever */
-    bool full;         /* it was refused something, and has heard of it */
+    pid_t daemon;    /* 0: none runs */
+    uint64_t due_ms; /* no daemon: when it is started again; ending: when it is killed */
+    unsigned soon;   /* so many in a row died before they were ready */
+    bool ready;      /* the daemon said so */
+    bool was_ready;  /* one of them said that it is, ever */
+    bool full;       /* it was refused something, and has heard of it */
     bool replacing, ending;
 };
 
@@ -113,11 +112,10 @@ static void start(struct keep *k)
 
     if (child == 0)
         become_daemon(k, keeper);
-    k->began_ms = now_ms();
-    k->replacing = false;
+    k->ready = k->replacing = false;
     if (child < 0) {
         log_at(LOG_ERROR, "start_failed", f_err("why", -errno));
-        k->due_ms = k->began_ms + SLOWEST_MS;
+        k->due_ms = now_ms() + SLOWEST_MS;
         return;
     }
     k->daemon = child;
@@ -137,9 +135,7 @@ static uint64_t delay_ms(const struct keep *k)
 
 static void died(struct keep *k, int status)
 {
-    bool soon = now_ms() - k->began_ms < SOON_MS && !k->replacing;
-
-    k->soon = soon ? k->soon + 1 : 0;
+    k->soon = k->ready || k->replacing ? 0 : k->soon + 1;
     k->daemon = 0;
     k->due_ms = now_ms() + delay_ms(k);
     log_at(WIFSIGNALED(status) || WEXITSTATUS(status) ? LOG_ERROR : LOG_INFO, "daemon_ended",
@@ -203,6 +199,7 @@ static bool hear(struct keep *k)
         log_at(LOG_ERROR, "keeper_full", f_u64("stored", k->stored.count));
     if (full || word.remove)
         k->full = full;
+    k->ready |= word.ready;
     k->was_ready |= word.ready;
     return true;
 }

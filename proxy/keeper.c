@@ -16,6 +16,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#define PROOF_NAME "holdfast-proof-"
+
 enum { STATE = 128 };
 
 /* --- what it hands us --- */
@@ -106,6 +108,11 @@ static void shut(int *fd)
     *fd = -1;
 }
 
+bool keeper_is_proof(const char *name)
+{
+    return !strncmp(name, PROOF_NAME, strlen(PROOF_NAME));
+}
+
 void keeper_proof_clear(struct keeper_proof *proof)
 {
     shut(&proof->done);
@@ -139,7 +146,7 @@ int keeper_prove(struct keeper_proof *out)
         return -errno;
     p.kept = ends[0];
     p.mine = ends[1];
-    snprintf(p.name, sizeof p.name, "holdfast-proof-%u", atomic_fetch_add(&serial, 1));
+    snprintf(p.name, sizeof p.name, PROOF_NAME "%u", atomic_fetch_add(&serial, 1));
     if ((r = keeper_keep(p.name, &p.mine, 1)) < 0 || (r = barrier(&p.done)) < 0) {
         keeper_proof_clear(&p);
         return r;

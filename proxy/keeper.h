@@ -57,4 +57,6 @@ struct keeper_proof {
 [[nodiscard]] int keeper_prove(struct keeper_proof *out);
 /* True: it was kept. Ends the proof. */
 [[nodiscard]] bool keeper_proven(struct keeper_proof *proof);
+/* True of the name of a proof, which is of no use to another process. */
+[[nodiscard]] bool keeper_is_proof(const char *name);
 void keeper_proof_clear(struct keeper_proof *proof); /* NONE is allowed */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +30,19 @@ size_t link_stanza_max(const struct conf *conf)
                                                             : conf->limits.stanza_bytes;
 }
 
+static uint64_t next_id(struct tools *tools)
+{
+    return tools->next_id++ << 8 | (tools->index & 0xff);
+}
+
+static void prepare(struct link *l, const struct conf *conf)
+{
+    inflow_init(&l->in, link_stanza_max(conf));
+    ev_init(&l->readable, on_readable);
+    ev_init(&l->writable, on_writable);
+    ev_init(&l->timer, on_timer);
+}
+
 struct link *link_new(struct client *c, const struct link_handler *handler)
 {
     struct link *l = calloc(1, sizeof *l);
@@ -43,11 +57,8 @@ struct link *link_new(struct client *c, const struct link_handler *handler)
     l->client_peer = c->peer;
     (void)getsockname(c->fd, (struct sockaddr *)&l->client_local, &len);
     net_unmap(&l->client_local);
-    l->id = c->tools->next_id++ << 8 | (c->tools->index & 0xff);
-    inflow_init(&l->in, link_stanza_max(c->tools->conf));
-    ev_init(&l->readable, on_readable);
-    ev_init(&l->writable, on_writable);
-    ev_init(&l->timer, on_timer);
+    l->id = next_id(c->tools);
+    prepare(l, c->tools->conf);
     l->phase = LINK_IN_LINE;
     link_arrive(l, c->tools);
     if (c->promised)
@@ -57,6 +68,32 @@ struct link *link_new(struct client *c, const struct link_handler *handler)
     l->counted = true;
     c->link = l;
     upstream_take_turn(l);
+    return l;
+}
+
+struct link *link_found(struct tools *tools, struct sm_session *session, int fd,
+                        const struct conf_host *host, const struct link_handler *handler)
+{
+    struct link *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return NULL;
+    l->fd = fd;
+    l->handler = handler;
+    l->host = host;
+    l->session = session;
+    l->id = next_id(tools);
+    l->stage = LINK_READY;
+    l->modern = true;
+    l->eof = fd < 0;
+    prepare(l, tools->conf);
+    ev_io_set(&l->readable, fd, EV_READ);
+    ev_io_set(&l->writable, fd, EV_WRITE);
+    l->phase = LINK_OPEN;
+    link_arrive(l, tools);
+    descriptors_take(tools->descriptors, 1);
+    if (session)
+        sm_session_set_user(session, l);
     return l;
 }
 
@@ -234,6 +271,14 @@ static char *staging(struct link *l, size_t *max)
     return sm_core_staging(sm_session_core(l->session));
 }
 
+/* No XML holds a zero: so a successor can tell a byte that was received from the server's end,
+ * which counts as one (kernel.h). */
+static void blank(const struct link *l, char *staging, size_t len)
+{
+    if (staging != l->tools->received)
+        memset(staging, 0, len);
+}
+
 static void on_readable(struct ev_loop *, ev_io *w, int)
 {
     struct link *l = w->data;
@@ -253,13 +298,14 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
         return;
     }
     l->tools->counters.link_bytes_in += (uint64_t)n;
-    if (l->phase == LINK_LEAVING)
-        return;
-    l->received += (uint64_t)n;
-    if (l->tls)
-        take_ciphertext(l, (struct span){to, (size_t)n});
-    else
-        l->handler->bytes(l, (struct span){to, (size_t)n});
+    if (l->phase != LINK_LEAVING) {
+        l->received += (uint64_t)n;
+        if (l->tls)
+            take_ciphertext(l, (struct span){to, (size_t)n});
+        else
+            l->handler->bytes(l, (struct span){to, (size_t)n});
+    }
+    blank(l, to, (size_t)n);
 }
 
 static void shut_when_empty(struct link *l)
@@ -325,10 +371,19 @@ void link_leave(struct link *l, bool word)
     ev_timer_start(l->tools->loop, &l->timer);
 }
 
+/* While a duplicate is parked, closing ours would end nothing. */
+static void end_parked(struct link *l)
+{
+    if (l->parked.lot)
+        net_end(l->fd);
+    parking_leave(&l->parked);
+}
+
 void link_drop(struct link *l)
 {
     if (l->phase == LINK_DEAD)
         return;
+    end_parked(l);
     log_at(LOG_DEBUG, "link_closed", f_u64("link", l->id), f_str("host", l->host->domain));
     link_depart(l);
     if (l->counted)
@@ -338,6 +393,12 @@ void link_drop(struct link *l)
         close(l->fd);
     l->fd = -1;
     LIST_INSERT_HEAD(&l->tools->dead_links, l, entry);
+}
+
+void link_forsake(struct link *l)
+{
+    parking_leave(&l->parked);
+    link_drop(l);
 }
 
 void link_free(struct link *l)

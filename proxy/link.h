@@ -9,6 +9,7 @@
 #pragma once
 
 #include "proxy/inflow.h"
+#include "proxy/parking.h"
 #include "proxy/tools.h"
 #include "sm/session.h"
 
@@ -58,6 +59,7 @@ struct link {
     size_t address;          /* which of the host's addresses is being tried */
     ev_io readable, writable;
     ev_timer timer;
+    struct parked parked; /* a session's: its socket outlives the process */
     int fd;
     enum link_phase phase;
     enum link_stage stage;
@@ -87,6 +89,11 @@ size_t link_stanza_max(const struct conf *conf);
 /* A link for the client's login, in line or dialing. NULL: no memory. */
 struct link *link_new(struct client *c, const struct link_handler *handler);
 
+/* The link of a session that an earlier process had, or of one that is no more (session NULL, to be
+ * left at once). Takes fd; -1: it ended. NULL: no memory, and fd is as before. */
+struct link *link_found(struct tools *tools, struct sm_session *session, int fd,
+                        const struct conf_host *host, const struct link_handler *handler);
+
 /* Sends; what the socket does not take is kept. link_flush makes the system call for what is kept.
  */
 void link_write(struct link *l, struct span bytes);
@@ -115,6 +122,8 @@ void link_leave(struct link *l, bool word);
 
 /* Closes at once; freed at the end of the turn. */
 void link_drop(struct link *l);
+/* The same, and the server does not see it: what is parked goes on. */
+void link_forsake(struct link *l);
 void link_free(struct link *l); /* by the worker alone */
 
 /* Off this worker's loop, and onto another's. */

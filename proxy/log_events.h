@@ -24,6 +24,9 @@
     X("daemon_ended",    "the daemon ended, and when the keeper starts it again")           \
     X("keeper_full",     "the keeper has no room for what it was given")                    \
     X("keeper_refused",  "the keeper did not take what was handed to it")                   \
+    X("recovery",        "what was found of an earlier process")                             \
+    X("recovered",       "a session of an earlier process goes on")                         \
+    X("recovery_failed", "something of an earlier process could not be used")               \
     X("socket_unused",   "systemd gave a socket that belongs to no [listen]")               \
     /* a client's connection */                                                             \
     X("accepted",        "a client's connection was accepted")                              \

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,6 +22,8 @@
 #include "proxy/control.h"
 #include "proxy/descriptors.h"
 #include "proxy/log.h"
+#include "proxy/keep.h"
+#include "proxy/recover.h"
 #include "proxy/resolve.h"
 
 enum { RESOLVE_S = 60, LINE_TEXT = 16 };
@@ -37,18 +40,21 @@ struct holdfast {
     ev_timer alive;
     atomic_uint answers; /* of workers, since systemd was last told */
     bool arenas_open;
+    bool leaves; /* sessions to the keeper, when it stops */
+    struct keeper_gifts gifts;
 };
 
 static const char usage[] =
-    "usage: holdfast [-c FILE] [--check | --version] [--counter-start N]\n"
+    "usage: holdfast [-c FILE] [--check | --keep | --version] [--counter-start N]\n"
     "  -c, --config FILE    the configuration, " CONF_PATH " if not given\n"
     "      --check          say what is wrong with it, and exit 0 or 1\n"
+    "      --keep           hold the sessions for a daemon, and start it again when it ends\n"
     "      --version        the version, and exit\n"
     "      --counter-start N  for tests: where the counters of sessions begin\n";
 
 struct arguments {
     const char *config;
-    bool check, version;
+    bool check, version, keep;
     uint32_t counter_start;
 };
 
@@ -80,8 +86,8 @@ static bool read_arguments(struct arguments *to, int argc, char **argv)
                 return false;
             break;
         case 'K':
-            fprintf(stderr, "holdfast: --keep is not supported yet\n");
-            return false;
+            to->keep = true;
+            break;
         default:
             return false;
         }
@@ -114,8 +120,12 @@ static void on_hup(struct ev_loop *, ev_signal *s, int)
     log_at(LOG_INFO, "config_reloaded", f_str("what", "certificates"));
 }
 
-static void on_stop(struct ev_loop *loop, ev_signal *, int)
+/* SIGINT ends the sessions, too: their keeper wants to be rid of them, or there is none. */
+static void on_stop(struct ev_loop *loop, ev_signal *s, int)
 {
+    struct holdfast *h = s->data;
+
+    h->leaves = s->signum == SIGTERM && h->setup.keeper;
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -166,6 +176,9 @@ static int begin_workers(struct holdfast *h)
             return r;
     descriptors_count(&h->descriptors);
     judge_descriptors(h);
+    if ((r = recover_all(setup, &h->gifts)) < 0)
+        log_at(LOG_ERROR, "recovery_failed", f_err("why", r));
+    keeper_gifts_clear(&h->gifts);
     for (unsigned i = 0; i < setup->workers; i++)
         if ((r = worker_start(setup->all[i])) < 0)
             return r;
@@ -178,6 +191,25 @@ static void on_signal(struct holdfast *h, ev_signal *w, int number,
     ev_signal_init(w, cb, number);
     w->data = h;
     ev_signal_start(h->loop, w);
+}
+
+/* From here on the arenas outlive this process, if there is a keeper with room for them. */
+static void begin_keeping(struct holdfast *h)
+{
+    int r;
+
+    if (!keeper_there())
+        return;
+    for (size_t i = 0; i < h->gifts.count; i++)
+        if (h->gifts.at[i].fd >= 0 && keeper_is_proof(h->gifts.at[i].name))
+            (void)keeper_drop(h->gifts.at[i].name);
+    if (h->arenas.damaged)
+        log_at(LOG_ERROR, "recovery_failed", f_u32("records", h->arenas.damaged),
+               f_str("why", "damaged"));
+    r = arenas_keep(&h->arenas);
+    h->setup.keeper = r == 0;
+    if (r < 0)
+        log_at(LOG_ERROR, "keeper_refused", f_err("why", r));
 }
 
 static int begin(struct holdfast *h, uint32_t counter_start)
@@ -194,9 +226,11 @@ static int begin(struct holdfast *h, uint32_t counter_start)
     if ((r = tls_keys_new(&h->setup.tls, h->conf, NULL)) < 0 ||
         (r = resolve_new(&h->setup.resolve, h->conf)) < 0 ||
         (r = admission_new(&h->setup.admission, &h->conf->limits)) < 0 ||
-        (r = arenas_open(&h->arenas, h->conf, counter_start)) < 0)
+        (r = keeper_gifts(&h->gifts, "holdfast-")) < 0 ||
+        (r = arenas_open(&h->arenas, h->conf, counter_start, &h->gifts)) < 0)
         return r;
     h->arenas_open = true;
+    begin_keeping(h);
     if ((r = control_new(&h->control, h->loop, &h->setup, &h->arenas)) < 0 ||
         (r = begin_workers(h)) < 0)
         return r;
@@ -215,7 +249,7 @@ static void finish(struct holdfast *h)
 
     for (unsigned i = 0; setup->all && i < setup->workers; i++)
         if (setup->all[i])
-            worker_stop(setup->all[i]);
+            worker_stop(setup->all[i], h->leaves);
     for (unsigned i = 0; setup->all && i < setup->workers; i++)
         if (setup->all[i])
             worker_join(setup->all[i]);
@@ -223,6 +257,8 @@ static void finish(struct holdfast *h)
     for (unsigned i = 0; setup->all && i < setup->workers; i++)
         worker_free(setup->all[i]);
     free(setup->all);
+    recover_clear(setup);
+    keeper_gifts_clear(&h->gifts);
     if (h->arenas_open)
         arenas_close(&h->arenas);
     admission_free(setup->admission);
@@ -304,6 +340,28 @@ static int serve(const struct arguments *arguments)
     return 0;
 }
 
+/* The daemon is the same program, from its file as it is then. */
+static int keep(const struct arguments *arguments)
+{
+    struct conf_problems problems = {0};
+    struct conf *conf = NULL;
+    char program[PATH_MAX];
+    char *const daemon[] = {(char *)"holdfast", (char *)"-c", (char *)arguments->config, NULL};
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    int status;
+
+    if (n < 0 || conf_read(arguments->config, &conf, &problems) < 0) {
+        conf_problems_clear(&problems);
+        return check_run(arguments->config, stderr);
+    }
+    conf_problems_clear(&problems);
+    program[n] = 0;
+    log_init(conf->main.log_level, conf->main.log_format);
+    status = keep_run(program, daemon, conf->main.runtime_dir);
+    conf_free(conf);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments;
@@ -318,5 +376,5 @@ int main(int argc, char **argv)
     }
     if (arguments.check)
         return check_run(arguments.config, stdout);
-    return serve(&arguments);
+    return arguments.keep ? keep(&arguments) : serve(&arguments);
 }

@@ -87,6 +87,11 @@ void net_tune(int fd, unsigned user_timeout_ms)
         set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)user_timeout_ms);
 }
 
+void net_end(int fd)
+{
+    (void)connect(fd, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr));
+}
+
 void net_inline_urgent(int fd)
 {
     set(fd, SOL_SOCKET, SO_OOBINLINE, 1);

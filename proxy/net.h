@@ -23,6 +23,10 @@
  * (TCP_USER_TIMEOUT; 0: the system's). */
 void net_tune(int fd, unsigned user_timeout_ms);
 
+/* Ends the connection itself, whoever else has the socket: what was written and shut goes to the
+ * peer in order, what was not is a reset. The descriptor is the caller's to close. */
+void net_end(int fd);
+
 /* Urgent data stays in the stream, where the byte counts of the kernel expect it. */
 void net_inline_urgent(int fd);
 

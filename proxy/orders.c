@@ -250,17 +250,20 @@ void orders_housekeeping(struct tools *tools)
     read_again(tools);
 }
 
-void orders_finish_all(struct tools *tools)
+void orders_finish_all(struct tools *tools, bool leave)
 {
     for (size_t i = 0; i < SM_ARENAS; i++) {
         struct sm_core *core = tools->cores[i];
         struct sm_session *s = NULL, *next;
 
         for (s = core ? sm_core_next(core, NULL) : NULL; s; s = next) {
+            struct link *l = sm_session_user(s);
+
             next = sm_core_next(core, s);
-            orders_tell(sm_session_user(s),
-                        (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
-            orders_obey(sm_session_user(s));
+            if (leave && l->parked.lot)
+                continue;
+            orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
+            orders_obey(l);
         }
     }
 }

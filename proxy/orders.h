@@ -31,4 +31,4 @@ void orders_relieve(struct tools *tools);
 void orders_housekeeping(struct tools *tools);
 
 /* Every session of this worker ends in order. */
-void orders_finish_all(struct tools *tools);
+void orders_finish_all(struct tools *tools, bool leave);

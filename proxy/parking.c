@@ -299,7 +299,7 @@ bool parking_put(struct parking *p, struct parked *one, int fd, const struct lot
     return false;
 }
 
-void parking_leave(struct parking *, struct parked *one)
+void parking_leave(struct parked *one)
 {
     if (one->lot)
         one->lot->alive--;

@@ -42,7 +42,7 @@ void parking_free(struct parking *p);
 /* Parks fd. False: there is no lot for it now; it is parked as soon as there is. */
 bool parking_put(struct parking *p, struct parked *one, int fd, const struct lot_ticket *ticket);
 /* Its link has ended, or is about to move: it counts as dead. */
-void parking_leave(struct parking *p, struct parked *one);
+void parking_leave(struct parked *one);
 
 /* Gives up lots, and parks what waits. For a slow timer. */
 void parking_tidy(struct parking *p);

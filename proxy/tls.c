@@ -18,8 +18,27 @@ struct tls {
     struct span in; /* ciphertext not read yet; a loan during tls_read */
     struct buffer *out;
     bool no_memory;
+    unsigned own;   /* messages of TLS's own that came, those of the handshake included */
+    uint64_t plain; /* bytes of plaintext that came */
     char failure[80];
 };
+
+/* A handshake has a dozen messages. Afterwards a peer may ask for new keys now and then (RFC 8446,
+ * 4.6.3), which costs us more than it costs the peer, and is answered unasked. */
+enum { OWN_MAX = 32, PLAIN_FOR_OWN = 1 << 20 };
+
+static bool too_many(const struct tls *t)
+{
+    return t->own > OWN_MAX + t->plain / PLAIN_FOR_OWN;
+}
+
+static void on_message(int written, int, int type, const void *, size_t, SSL *, void *arg)
+{
+    struct tls *t = arg;
+
+    if (!written && type == SSL3_RT_HANDSHAKE)
+        t->own++;
+}
 
 static int bio_write(BIO *bio, const char *p, int len)
 {
@@ -39,6 +58,8 @@ static int bio_read(BIO *bio, char *p, int len)
     size_t take = t->in.len < (size_t)len ? t->in.len : (size_t)len;
 
     BIO_clear_retry_flags(bio);
+    if (too_many(t))
+        return -1;
     if (!take) {
         BIO_set_retry_read(bio);
         return -1;
@@ -77,6 +98,8 @@ static int layer_new(struct tls **out, struct tls_keys *keys, SSL_CTX *ctx)
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_msg_callback(t->ssl, on_message);
+    SSL_set_msg_callback_arg(t->ssl, t);
     t->keys = tls_keys_hold(keys);
     *out = t;
     return 0;
@@ -130,6 +153,9 @@ static ssize_t failed(struct tls *t)
     unsigned long error = ERR_peek_last_error();
     const char *reason = error ? ERR_reason_error_string(error) : NULL;
 
+    if (too_many(t))
+        reason = "too many messages of TLS's own";
+
     strncpy(t->failure, reason ? reason : "", sizeof t->failure - 1);
     ERR_clear_error();
     return t->no_memory ? TLS_NO_MEMORY : TLS_FAILED;
@@ -145,8 +171,10 @@ ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max)
     r = SSL_read_ex(t->ssl, plain, max, &len);
     *cipher = t->in;
     t->in = SPAN_NONE;
-    if (r == 1)
+    if (r == 1) {
+        t->plain += len;
         return (ssize_t)len;
+    }
     switch (SSL_get_error(t->ssl, r)) {
     case SSL_ERROR_WANT_READ:
         return TLS_MORE;

@@ -20,6 +20,7 @@ struct admission;
 struct client;
 struct descriptors;
 struct link;
+struct parking;
 struct resolve;
 struct worker;
 
@@ -37,7 +38,8 @@ enum {
     X(stanzas_out) X(stanzas_skipped) X(stanzas_lost) X(pings_answered) X(ignored) X(misplaced) \
     X(nonsense) X(edited) \
     X(replies) X(taken_over) X(refused_by_limit) X(delayed_by_limit) X(accepting_stopped) \
-    X(accepts_failed) X(sessions_refused) X(turns)
+    X(accepts_failed) X(sessions_refused) X(turns) \
+    X(unsurvivable) X(recovered) X(recovery_failed)
 /* clang-format on */
 
 struct counters {
@@ -71,6 +73,7 @@ struct tools {
     struct resolve *resolve;         /* shared by all workers; it locks itself */
     struct admission *admission;     /* likewise */
     struct descriptors *descriptors; /* likewise */
+    struct parking *parking;         /* NULL: no keeper, and no session outlives the process */
     struct xml *xml;
     struct sm_core *cores[SM_ARENAS]; /* those dealt to this worker; the others are NULL */
     int arena_fds[SM_ARENAS];         /* their memory */

@@ -33,8 +33,10 @@ struct worker {
     pthread_t thread;
     bool running;
     bool stopping;
+    bool leaves;          /* … what is parked to the next process */
     pthread_mutex_t lock; /* of the mailbox */
     struct mails mails;
+    struct mail *last; /* to stop it: for this there is always memory. NULL once it was sent */
     ev_async wake;
     ev_prepare turn_over;
     ev_timer housekeeping;
@@ -62,17 +64,22 @@ static void on_mail(struct ev_loop *, ev_async *a, int)
     }
 }
 
+static void deliver(struct worker *w, struct mail *m, worker_deed *deed, void *arg)
+{
+    *m = (struct mail){.deed = deed, .arg = arg};
+    pthread_mutex_lock(&w->lock);
+    STAILQ_INSERT_TAIL(&w->mails, m, next);
+    pthread_mutex_unlock(&w->lock);
+    ev_async_send(w->tools.loop, &w->wake);
+}
+
 bool worker_post(struct worker *w, worker_deed *deed, void *arg)
 {
     struct mail *m = calloc(1, sizeof *m);
 
     if (!m)
         return false;
-    *m = (struct mail){.deed = deed, .arg = arg};
-    pthread_mutex_lock(&w->lock);
-    STAILQ_INSERT_TAIL(&w->mails, m, next);
-    pthread_mutex_unlock(&w->lock);
-    ev_async_send(w->tools.loop, &w->wake);
+    deliver(w, m, deed, arg);
     return true;
 }
 
@@ -129,9 +136,24 @@ static void finished(struct worker *w)
 
     while ((c = LIST_FIRST(&w->tools.clients)))
         client_drop(c);
-    while ((l = LIST_FIRST(&w->tools.links)))
-        link_drop(l);
+    while ((l = LIST_FIRST(&w->tools.links))) {
+        if (w->leaves && l->parked.lot)
+            link_forsake(l);
+        else
+            link_drop(l);
+    }
     ev_break(w->tools.loop, EVBREAK_ALL);
+}
+
+/* But for what goes on without us. */
+static bool all_ended(const struct worker *w)
+{
+    const struct link *l;
+
+    LIST_FOREACH(l, &w->tools.links, entry)
+    if (!w->leaves || !l->parked.lot)
+        return false;
+    return true;
 }
 
 static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
@@ -148,7 +170,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
     bury(&w->tools);
     listeners_go_on(&w->listeners);
     w->tools.counters.turns++;
-    if (w->stopping && LIST_EMPTY(&w->tools.links))
+    if (w->stopping && all_ended(w))
         finished(w);
 }
 
@@ -162,7 +184,21 @@ static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
     struct worker *w = t->data;
 
     orders_housekeeping(&w->tools);
+    if (w->tools.parking)
+        parking_tidy(w->tools.parking);
     listeners_retry(&w->listeners);
+}
+
+/* Without it everything works, but for what outlives the process. */
+static void begin_parking(struct tools *t)
+{
+    unsigned arenas = 0;
+    int r;
+
+    for (unsigned i = 0; i < SM_ARENAS; i++)
+        arenas += t->cores[i] != NULL;
+    if ((r = parking_new(&t->parking, t->loop, arenas)) < 0)
+        log_at(LOG_ERROR, "keeper_refused", f_err("why", r));
 }
 
 static int tools_begin(struct worker *w, unsigned index)
@@ -196,7 +232,11 @@ static int tools_begin(struct worker *w, unsigned index)
     }
     if ((r = xml_new(&t->xml)) < 0)
         return r;
-    return (t->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOSIGMASK)) ? 0 : -ENOMEM;
+    if (!(t->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOSIGMASK)))
+        return -ENOMEM;
+    if (w->setup->keeper)
+        begin_parking(t);
+    return 0;
 }
 
 int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
@@ -209,7 +249,9 @@ int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
     w->setup = setup;
     pthread_mutex_init(&w->lock, NULL);
     STAILQ_INIT(&w->mails);
-    if ((r = tools_begin(w, index)) < 0 || (r = listeners_open(&w->listeners, &w->tools)) < 0) {
+    w->last = calloc(1, sizeof *w->last);
+    r = w->last ? tools_begin(w, index) : -ENOMEM;
+    if (r < 0 || (r = listeners_open(&w->listeners, &w->tools)) < 0) {
         worker_free(w);
         return r;
     }
@@ -263,9 +305,8 @@ static struct client *first_open(const struct tools *tools)
     return NULL;
 }
 
-/* Connections are closed without </stream:stream>, as a network would. The sessions cannot outlive
- * the process yet: they end in order, so that what their clients did not get goes back to its
- * senders. */
+/* Connections are closed without </stream:stream>, as a network would. Sessions that cannot outlive
+ * the process end in order, so that what their clients did not get goes back to its senders. */
 static void stop(struct tools *tools, void *arg)
 {
     struct worker *w = arg;
@@ -275,16 +316,26 @@ static void stop(struct tools *tools, void *arg)
     listeners_close(&w->listeners);
     while ((c = first_open(tools)))
         farewell_client(c, END_STOP, SPAN_NONE);
-    orders_finish_all(tools);
+    orders_finish_all(tools, w->leaves);
     ev_timer_init(&w->patience, on_patience_over, PATIENCE_S, 0.);
     w->patience.data = w;
     ev_timer_start(tools->loop, &w->patience);
 }
 
-void worker_stop(struct worker *w)
+void worker_stop(struct worker *w, bool leave)
 {
-    if (w->running && !worker_post(w, stop, w))
-        log_at(LOG_ERROR, "warning", f_str("why", "no memory to stop a worker"));
+    struct mail *m = w->last;
+
+    if (!w->running || !m)
+        return;
+    w->leaves = leave;
+    w->last = NULL;
+    deliver(w, m, stop, w);
+}
+
+struct tools *worker_tools(struct worker *w)
+{
+    return &w->tools;
 }
 
 void worker_join(struct worker *w)
@@ -306,6 +357,8 @@ void worker_free(struct worker *w)
         STAILQ_REMOVE_HEAD(&w->mails, next);
         free(m);
     }
+    free(w->last);
+    parking_free(w->tools.parking);
     if (w->tools.loop)
         ev_loop_destroy(w->tools.loop);
     xml_free(w->tools.xml);

@@ -206,6 +206,15 @@ int sm_core_open(struct sm_core **out, const struct sm_core_config *config,
 
 /* --- a session and its link --- */
 
+struct sm_place sm_session_place(const struct sm_session *s)
+{
+    return (struct sm_place){
+        .slot = s->node.slot,
+        .generation = record_slot(&s->core->arena, s->node.slot)->id.generation,
+        .received = s->record.link_received,
+    };
+}
+
 struct sm_session *sm_core_posted(struct sm_core *core)
 {
     uint64_t word = arena_posted(&core->arena);

@@ -31,6 +31,13 @@ struct sm_recovery {   /* what sm_core_open found */
  * in this arena. */
 [[nodiscard]] struct sm_session *sm_core_posted(struct sm_core *core);
 
+/* Where a session lives: with its arena, what a socket is parked under. */
+struct sm_place {
+    uint32_t slot, generation;
+    uint64_t received; /* bytes of its link that its record knows */
+};
+struct sm_place sm_session_place(const struct sm_session *s);
+
 struct sm_link_counts { /* of the link's socket, since connect, as the kernel counts them */
     uint64_t received;  /* bytes that were taken out of it */
     uint64_t sent;      /* bytes that were put into it */

@@ -8,4 +8,5 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The same for the same key and bytes, for as long as the process lives. */
 uint64_t siphash(const uint64_t key[2], const void *bytes, size_t len);

@@ -219,10 +219,25 @@ static uint32_t sent_in_session(const struct client_peer *c)
     return c->base + c->sent - c->counts_from;
 }
 
-static void said(struct model *m, const struct client_peer *latest, uint32_t h)
+/* Another connection may have had the session meanwhile, and has not read that it had. */
+static bool is_disputed(const struct model *m, const struct client_peer *by)
 {
+    for (unsigned i = 0; i < peers.client_count; i++) {
+        const struct client_peer *c = &peers.clients[i];
+
+        for (unsigned j = 0; c != by && j < c->asked_count; j++)
+            if (c->asked[(c->asked_first + j) % PEERS_ASKED].model == m)
+                return true;
+    }
+    return false;
+}
+
+static void said(struct model *m, const struct client_peer *to, uint32_t h)
+{
+    const struct client_peer *latest = m->client;
+
     HOLDS((int32_t)(h - m->said) >= 0, "h went down from %u to %u", m->said, h);
-    HOLDS(latest->lost_count || (int32_t)(h - sent_in_session(latest)) <= 0,
+    HOLDS(latest->lost_count || is_disputed(m, to) || (int32_t)(h - sent_in_session(latest)) <= 0,
           "h is %u, and %u were sent", h, sent_in_session(latest));
     m->said = h;
 }
@@ -242,9 +257,11 @@ static void resumed(struct client_peer *c, const struct wire_element *e)
     HOLDS(owns(c, m), "%s was put on a session of %s", c->fresh->user, m->owner);
     HOLDS(!m->leaving, "resumed %s, whose end had begun", m->id);
     before = m->client;
-    said(m, before, h);
-    before->limit = before->counts_from + (h - before->base);
+    said(m, c, h);
+    if (!is_disputed(m, c))
+        before->limit = before->counts_from + (h - before->base);
     before->session = NULL;
+    before->superseded = true;
     m->client = c;
     m->handled = one.h;
     c->session = m;
@@ -275,7 +292,7 @@ static void acknowledged(struct client_peer *c, const struct wire_element *e)
 {
     uint32_t h = number_of(wire_attribute(e, "h")) - peers.start;
 
-    HOLDS(c->session || c->lost_count, "%s", "<a/> without a session");
+    HOLDS(c->session || c->superseded || c->lost_count, "%s", "<a/> without a session");
     if (!c->session)
         return;
     said(c->session, c, h);
@@ -296,7 +313,7 @@ static void failed(struct client_peer *c, const struct wire_element *e)
     if (!one.model)
         return;
     HOLDS(owns(c, one.model), "%s was told of a session of %s", c->fresh->user, one.model->owner);
-    said(one.model, one.model->client, number_of(h) - peers.start);
+    said(one.model, c, number_of(h) - peers.start);
 }
 
 static void take_sm(struct client_peer *c, const struct wire_element *e)
@@ -355,7 +372,8 @@ static void take_stanza(struct client_peer *c, const struct wire_element *e)
     const char *id = wire_attribute(e, "id"), *type = wire_attribute(e, "type");
     uint32_t index, number;
     bool tagged = oracle_is_tag(id, 'S', &index, &number);
-    bool fresh = !c->session || is_new(c->session, tagged ? index << 16 | number : 0);
+    bool fresh =
+        !c->superseded && (!c->session || is_new(c->session, tagged ? index << 16 | number : 0));
 
     if (wire_is(e, "jabber:client|iq")) {
         copy(c->request, id);

@@ -86,6 +86,7 @@ struct client_peer {
     uint32_t limit;       /* none behind this many were taken: another connection has the session */
     struct asked asked[PEERS_ASKED];
     unsigned asked_first, asked_count;
+    bool superseded;  /* another connection has its session; what it still reads is old */
     bool polite;      /* answers each <r/> … */
     bool owes;        /* … as soon as it has read all */
     bool secures;     /* it was told to proceed */

@@ -39,7 +39,7 @@ SETTINGS = {
     "limits": {"connections_per_ip": "100", "connection_rate_per_ip": "100000"},
 }
 IN_LINE = 400
-STACK = 384 << 10  # bytes of a thread
+STACK = 256 << 10  # bytes of a thread
 IN_LINE_SETTINGS = SETTINGS | {
     "limits": {"connections_per_ip": "1000", "connection_rate_per_ip": "100000"},
     "host example.org": {"upstream_logins": "1"},
@@ -254,7 +254,13 @@ def judge_turns(before, after, size):
 async def a_line_of_hundreds_is_told_when_no_link_can_be_opened(front, port):
     """The first has its turn and keeps it, for the server is silent; then there are no descriptors."""
     silent = []
-    server = await asyncio.start_server(lambda _, output: silent.append(output), front.host, port)
+    reached = asyncio.Event()
+
+    def accept(_, output):
+        silent.append(output)
+        reached.set()
+
+    server = await asyncio.start_server(accept, front.host, port)
     crowd = Crowd(front, QuickServer(), 0)
     ended = []
 
@@ -268,6 +274,7 @@ async def a_line_of_hundreds_is_told_when_no_link_can_be_opened(front, port):
     clients = [RawClient(front.host, front.tls_port, **crowd.how()) for _ in range(IN_LINE)]
     waiting = [asyncio.create_task(wait_in_line(client)) for client in clients]
     await crowd.until("links", IN_LINE)
+    await reached.wait()
     limits = resource.prlimit(front.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(front.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     silent[0].transport.abort()

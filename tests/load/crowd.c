@@ -90,13 +90,13 @@ static bool is_settled(const struct client *c)
            way_settled(&c->way) && way_settled(&c->pings);
 }
 
-/* Last words, after which nothing may be missing; and a reminder, for an ack says only what
- * was handled by then. */
+/* Last words, after which nothing may be missing: so the friend, who may just be logging out, has
+ * to be there. And a reminder, for an ack says only what was handled by then. */
 static void settle(struct client *c)
 {
     if (!client_is_here(c))
         return;
-    if (!c->last_said) {
+    if (!c->last_said && client_is_here(c->friend)) {
         c->last_said = true;
         client_say(c, SAID_MESSAGE);
         client_say(c, SAID_PING);

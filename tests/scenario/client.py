@@ -76,9 +76,7 @@ class Client:
         self.stream = Stream()
 
     def address(self):
-        """Its own, as the daemon's log writes it."""
-        host, port = self.sock.getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address(self.sock)
 
     def peer_names(self):
         return [value for _, value in self.tls.getpeercert().get("subjectAltName", ())]
@@ -190,3 +188,9 @@ class Client:
         if self.sock is not None:
             self.sock.close()
             self.sock = None
+
+
+def address(sock):
+    """Its own, as the daemon's log writes it."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

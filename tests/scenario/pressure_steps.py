@@ -12,9 +12,10 @@ import socket
 import threading
 import time
 
-from client import Client
+from client import Client, address
 from daemon import fields, objects
 from failure import Failure
+from keys import KeyAsker
 
 FLOOD_MAX = 64 << 20  # bytes: far beyond what is held on the way, kernel buffers included
 FLOOD_PIECE = 32768
@@ -34,24 +35,40 @@ class PressureSteps:
     def flood(self, name, text):
         client = self.client(name)
         piece = repeated(self.caught.fill(text))
-        peer = client.address()
+        total = self.pour(client.sock, client.address(), lambda: client.sealed(piece))
+        self.note(name, ">", f"({total} bytes: {text[:200]} …)")
+
+    def pour(self, sock, peer, more):
         total, waiting = 0, b""
-        client.sock.setblocking(False)
+        sock.setblocking(False)
         while True:
-            waiting = waiting or client.sealed(piece)
+            waiting = waiting or more()
             try:
-                sent = client.sock.send(waiting)
+                sent = sock.send(waiting)
             except BlockingIOError:
-                if self.row("peer", peer).get("read") is False and not writable(client.sock):
+                if self.row("peer", peer).get("read") is False and not writable(sock):
                     break
-                writable(client.sock)
+                writable(sock)
                 continue
             waiting = waiting[sent:]
             total += sent
             if total > FLOOD_MAX:
                 raise Failure(f"{total} bytes were taken, and no end")
-        client.sock.settimeout(10)
-        self.note(name, ">", f"({total} bytes: {text[:200]} …)")
+        sock.settimeout(10)
+        return total
+
+    def ask_for_keys(self, name):
+        asker = KeyAsker(self.daemon.addresses["tls"])
+        self.guests.append(asker)
+        self.caught[f"{name}.peer"] = address(asker.sock)
+        total = 0
+        try:
+            while total < FLOOD_MAX:
+                asker.sock.sendall(piece := asker.requests(500))
+                total += len(piece)
+        except OSError:
+            return
+        raise Failure(f"{total} bytes were taken, and no end")
 
     def flood_down(self, reference, text):
         link = self.wait_link(reference)
@@ -157,9 +174,12 @@ class PressureSteps:
         self.caller.close()
 
     def began_with(self, wanted):
-        lines = self.daemon.log_from(0).splitlines()
-        if not any(self.has(fields(line), wanted) for line in lines):
-            raise Failure(f"the log has no {wanted}")
+        self.wait_for(
+            lambda: any(
+                self.has(fields(line), wanted) for line in self.daemon.log_from(0).splitlines()
+            ),
+            f"{wanted} in the log",
+        )
 
     def wait_for(self, is_so, what):
         deadline = time.monotonic() + self.patience
@@ -194,6 +214,7 @@ LINK = r"(link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"
 
 STEPS = (
     (WHO + r" floods until it is not read: (.*)", PressureSteps.flood),
+    (WHO + r" asks for new keys until it is cut off", PressureSteps.ask_for_keys),
     (WHO + r" drips: (.*)", PressureSteps.drip),
     (r"server floods " + LINK + r" until it is not read: (.*)", PressureSteps.flood_down),
     (r"server drips to " + LINK + r": (.*)", PressureSteps.drip_down),

@@ -59,7 +59,7 @@ static void bind(struct world *w, struct device *d)
     char text[160];
 
     d->phase = DEVICE_BINDING;
-    d->wants_sm = !one_in(w, 10);
+    d->wants_sm = !one_in(w, 16);
     d->plain = one_in(w, 2) ? 0 : below(w, PLAIN_MAX);
     snprintf(text, sizeof text,
              "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
@@ -484,6 +484,7 @@ void client_intrude(struct world *w, int device)
                         : s->start - 1 - below(w, 100000);
     if ((w->intruder = kernel_connect(w, other)) < 0)
         return;
+    w->connections[w->intruder].intrudes = true;
     snprintf(text, sizeof text, "<resume xmlns='urn:xmpp:sm:3' h='%" PRIu32 "' previd='%s'/>", h,
              s->id);
     trace(w, "an intruder on connection %d: %s", w->intruder, text);

@@ -302,7 +302,7 @@ static void rise(struct world *w)
     w->recovering = true;
     if (one_in(w, 2) && !w->calm && w->deaths < w->set.deaths + 3) {
         w->deaths++;
-        w->fuse = 1 + below(w, 400);
+        w->fuse = 1 + below(w, one_in(w, 4) ? 4 : 400);
     }
     open_arena(w);
     watch(w);

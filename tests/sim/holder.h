@@ -78,7 +78,7 @@ struct holder {
     struct hold_link links[LINKS];                /* by socket */
     struct hold_connection connections[CONNECTIONS]; /* the same */
     struct buffer edited;
-    char text[STANZA_MAX * 4];
+    char text[2048]; /* for an answer */
 };
 
 /* --- holder.c --- */

@@ -258,7 +258,7 @@ static void refused(struct hold_connection *c, bool ns2, const char *condition)
     uint32_t h = 0;
     bool known = sm_core_tombstone(c->h->core, &c->previd, holder_account(c), w->now, &h);
 
-    oracle_refused(w, &c->previd, known, h);
+    oracle_refused(c, known, h);
     c->busy = false;
     failed(c, ns2, condition, known ? &h : NULL);
 }
@@ -280,6 +280,7 @@ static void freeze(struct hold_link *l)
 static void put_back(struct hold_connection *c, struct sm_session *s)
 {
     struct hold_link *l = sm_session_user(s);
+    uint64_t resent = sm_core_counts(c->h->core).resent;
 
     freeze(l);
     c->link = l;
@@ -288,6 +289,8 @@ static void put_back(struct hold_connection *c, struct sm_session *s)
     c->present = true;
     c->busy = true;
     holder_tell(l, (struct sm_event){.type = SM_RESUME, .h = c->resume_h});
+    if (!c->h->w->dead)
+        c->h->w->figures->count[FIG_RESENT] += sm_core_counts(c->h->core).resent - resent;
     holder_obey(l);
 }
 

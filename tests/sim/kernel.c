@@ -279,7 +279,7 @@ int kernel_connect(struct world *w, int device)
         empty(&c->down);
         c->device = device;
         c->used = c->process_open = c->client_open = true;
-        c->up_fin = c->up_rst = c->down_fin = c->down_rst = c->severed = false;
+        c->up_fin = c->up_rst = c->down_fin = c->down_rst = c->severed = c->intrudes = false;
         return i;
     }
     return -1;

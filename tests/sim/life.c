@@ -109,62 +109,72 @@ static void come(struct world *w, int device)
     const struct device *d = &w->devices[device];
 
     if (d->phase == DEVICE_OFFLINE)
-        client_connect(w, device, one_in(w, 8) ? CLIENT_LOGIN : CLIENT_RESUME);
+        client_connect(w, device, one_in(w, 16) ? CLIENT_LOGIN : CLIENT_RESUME);
 }
 
-static void step(struct world *w)
+static void act(struct world *w, int device, int link)
 {
-    int device = some_device(w);
-
-    switch (below(w, 30)) {
+    switch (below(w, 16)) {
     case 0:
     case 1:
-        kernel_move(w);
-        break;
     case 2:
+        client_make(w, device, between(w, 1, 4));
+        break;
     case 3:
     case 4:
     case 5:
-        (void)client_read(w, device);
-        break;
     case 6:
+        server_send(w, link, between(w, 1, 4));
+        break;
     case 7:
-    case 8:
-        client_make(w, device, below(w, 4));
-        break;
-    case 9:
-    case 10:
-    case 11:
-        (void)server_read(w, some_link(w));
-        break;
-    case 12:
-    case 13:
-    case 14:
-        server_send(w, some_link(w));
-        break;
-    case 15:
         client_chatter(w, device);
         break;
-    case 16:
+    case 8:
         client_watch_intruder(w);
         break;
-    case 17:
+    case 9:
         faults_time(w);
         break;
-    case 18:
-    case 19:
+    case 10:
+    case 11:
+    case 12:
         come(w, device);
         break;
-    case 20:
+    case 13:
         holder_housekeeping(w->holder);
         death_follows(w);
         break;
     default:
-        (void)process(w, 1 + below(w, 4));
+        if (one_in(w, w->set.fault))
+            faults_strike(w, device, link);
         break;
     }
-    if (one_in(w, w->set.fault))
-        faults_strike(w, device, some_link(w));
+}
+
+/* What is on its way gets on, here and there. */
+static void go_on(struct world *w, int device, int link)
+{
+    if (one_in(w, 2))
+        kernel_move(w);
+    if (one_in(w, 2))
+        (void)client_read(w, device);
+    if (one_in(w, 2))
+        (void)server_read(w, link);
+    if (w->devices[device].phase == DEVICE_PLAIN && w->devices[device].wants_sm)
+        client_make(w, device, 1);
+    else if (one_in(w, 2))
+        client_push(w, device);
+    (void)process(w, below(w, 6));
+}
+
+static void step(struct world *w)
+{
+    int device = some_device(w), link = some_link(w);
+
+    if (one_in(w, w->set.pace))
+        act(w, device, link);
+    else
+        go_on(w, device, link);
 }
 
 /* --- the drain --- */

@@ -119,12 +119,30 @@ static struct story *story_by_id(struct world *w, const struct sm_id *id)
     return NULL;
 }
 
-/* Whoever asks: with the h of a session that is no more comes the promise that it is true. */
-void oracle_refused(struct world *w, const struct sm_id *id, bool known, uint32_t h)
+/* A client that keeps to the rules is refused by a session that is over, or ends, and by no other. */
+static void check_refusal(struct hold_connection *c, const struct story *s)
 {
-    struct story *s = w->dead ? NULL : story_by_id(w, id);
+    struct world *w = c->h->w;
+    const struct kernel_connection *k = &w->connections[c->socket];
+    const struct device *d = &w->devices[k->device];
 
-    if (!s || !known)
+    if (k->intrudes || d->connection != c->socket)
+        return;
+    fact(w, s, s->over || s->freeing || s->ending || s->forgiven,
+         "<resume/> is refused, and the session lives: h %u, %u were queued",
+         c->resume_h - s->start, s->pushed);
+}
+
+/* Whoever asks: with the h of a session that is no more comes the promise that it is true. */
+void oracle_refused(struct hold_connection *c, bool known, uint32_t h)
+{
+    struct world *w = c->h->w;
+    struct story *s = w->dead ? NULL : story_by_id(w, &c->previd);
+
+    if (!s)
+        return;
+    check_refusal(c, s);
+    if (!known)
         return;
     h -= s->start;
     fact(w, s, s->freeing || s->over, "<failed/> gives the h of a session that lives");
@@ -328,6 +346,9 @@ void oracle_read(struct world *w, struct story *s, const struct sm_record *r, bo
 
     if (r->state == SM_HELD)
         s->detached_ms = r->since_ms;
+    if (r->state == SM_HELD && !s->held)
+        happened(w, FIG_DETACHED);
+    s->held = r->state == SM_HELD;
     fact(w, s, r->said - s->start >= s->said, "what was said is forgotten: expected %u, seen %u",
          s->said, r->said - s->start);
     if (s->ending)

@@ -104,6 +104,8 @@ static void found(struct world *w, struct story *s, struct sm_session *session)
         happened(w, FIG_SESSIONS);
     }
     s->freeing = false;
+    if (r->said - s->start > s->said) /* that was committed, and then not said */
+        s->said = r->said - s->start;
     oracle_read(w, s, r, session->core->arena.used > ARENA_SIZE / 2);
     oracle_look(w, s, session);
     happened(w, FIG_SURVIVED);

@@ -213,14 +213,10 @@ static void ping(struct world *w, int link)
     put_text(w, link, text);
 }
 
-void server_send(struct world *w, int link)
+static void send_one(struct world *w, int link)
 {
     struct story *s = story_of(w, link);
-    struct kernel_link *k = &w->links[link];
 
-    if (!k->used || !k->server_open || w->servers[link].closing ||
-        w->servers[link].mode == SERVER_SILENT || !pipe_room(w, &k->down))
-        return;
     switch (below(w, 24)) {
     case 0:
         ping(w, link);
@@ -236,6 +232,16 @@ void server_send(struct world *w, int link)
             put_stanza(w, link, ++s->sent);
         break;
     }
+}
+
+void server_send(struct world *w, int link, uint32_t count)
+{
+    const struct kernel_link *k = &w->links[link];
+    const struct server_session *v = &w->servers[link];
+
+    while (count-- && k->used && k->server_open && !v->closing && v->mode != SERVER_SILENT &&
+           pipe_room(w, &k->down))
+        send_one(w, link);
 }
 
 /* --- beginning and ending --- */

@@ -13,8 +13,8 @@ int server_bind(struct world *w, int connection);
 
 /* Handles something of what a link brought; false: there is nothing to do. */
 bool server_read(struct world *w, int link);
-/* Sends something to the link's client. */
-void server_send(struct world *w, int link);
+/* Sends so many things to the link's client. */
+void server_send(struct world *w, int link, uint32_t count);
 /* It ends the session by itself: in order, by an error, or by dying. */
 void server_end(struct world *w, int link);
 /* Its manners towards a link change. */

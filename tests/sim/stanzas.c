@@ -78,11 +78,11 @@ static void body(struct pen *pen, uint64_t dice, size_t least)
 }
 
 /* Most are short, as chat is. */
-static size_t size_of(uint64_t dice)
+static size_t size_of(const struct world *w, uint64_t dice)
 {
     static const uint16_t most[8] = {0, 40, 40, 80, 80, 160, 400, 1400};
 
-    return (size_t)((dice >> 40) % (most[dice >> 32 & 7] + 1u));
+    return (size_t)((dice >> 40) % (most[dice >> 32 & 7] + 1u)) * (w->set.large ? 4 : 1);
 }
 
 /* --- from the server --- */
@@ -100,8 +100,12 @@ enum down_kind stanza_down_kind(const struct world *w, const struct story *s, ui
 
 static const char *sender(uint64_t dice)
 {
-    static const char *const contacts[4] = {"juliet@" DOMAIN "/balcony", "bob@elsewhere.example",
-                                            "room@chat." DOMAIN "/nurse", "juliet@" DOMAIN};
+    static const char *const contacts[4] = {
+        ("juliet@" DOMAIN "/balcony"),
+        "bob@elsewhere.example",
+        ("room@chat." DOMAIN "/nurse"),
+        ("juliet@" DOMAIN),
+    };
 
     return contacts[dice >> 8 & 3];
 }
@@ -141,7 +145,7 @@ size_t stanza_down(const struct world *w, const struct story *s, uint32_t n, cha
     case DOWN_HEADLINE:
     case DOWN_GROUP:
         LITERAL(&pen, "'>");
-        body(&pen, d, size_of(d));
+        body(&pen, d, size_of(w, d));
         LITERAL(&pen, "</message>");
         break;
     case DOWN_STATE:
@@ -202,7 +206,7 @@ size_t stanza_up(const struct world *w, const struct story *s, uint32_t n, char 
         word(&pen, kind == UP_LONG_ERROR ? "<message type='error' id='" : "<message id='");
         name(&pen, 'c', story, n);
         LITERAL(&pen, "' to='juliet@" DOMAIN "'>");
-        body(&pen, d, kind == UP_CHAT ? size_of(d) : w->set.limits.stanza_bytes + (d >> 48) % 2000);
+        body(&pen, d, kind == UP_CHAT ? size_of(w, d) : w->set.limits.stanza_bytes + (d >> 48) % 2000);
         LITERAL(&pen, "</message>");
         break;
     case UP_REQUEST:

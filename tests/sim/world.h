@@ -27,7 +27,6 @@ enum {
     QUEUED = 1024,      /* stanzas ever in a session's queue, with those it adopted, at most */
     PIPE_SIZE = 32768,  /* bytes on their way in one direction */
     ARENA_SIZE = 344064, /* small enough to be copied often, with slots for more than all links */
-    STANZA_MAX = 2048,  /* the longest stanza but for those that are over-long */
     UNSURE_MAX = 512,
 };
 
@@ -65,6 +64,7 @@ struct kernel_connection {
     bool up_fin, up_rst;     /* as the process sees it */
     bool down_fin, down_rst; /* as the client sees it */
     bool severed;            /* nothing arrives any more, whoever knows it */
+    bool intrudes;           /* it must never get a session */
 };
 
 /* --- the server's --- */
@@ -137,6 +137,7 @@ struct story {
     bool freeing; /* its end is under way */
     bool over;
     bool resumable;
+    bool held;     /* detached, as the last commit says */
     bool ending;   /* a commit says so */
     bool left;     /* its messages, for the next session of its full JID */
     bool forgiven; /* its record was damaged: nothing is promised any more */
@@ -183,12 +184,14 @@ struct settings {
     uint32_t room;  /* bytes that a socket holds */
     uint32_t piece; /* bytes that the holder writes at once */
     uint32_t lag;   /* of so many writes, one arrives later */
-    uint32_t fault; /* of so many steps, one is a fault */
+    uint32_t fault; /* of so many faults, one strikes */
+    uint32_t pace;  /* of so many steps, in one somebody begins something new */
     uint32_t deaths; /* of the process, at most */
     uint32_t fuse;   /* stores and calls until one, about */
     bool short_memory;
     bool expat; /* every item is judged by expat, too */
     bool parks_early, parks_simple;
+    bool large;   /* stanzas are */
     bool bounces; /* undelivered messages go back; otherwise they are dropped */
 };
 

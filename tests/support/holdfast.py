@@ -97,13 +97,16 @@ class Holdfast:
         addresses = " ".join(keys.get("address", "") for keys in sections).split()
         return [int(address.rsplit(":", 1)[1]) for address in addresses if "." in address]
 
+    def command(self):
+        return (binary(), "-c", self.ini)
+
     def start(self):
         self.write_configuration()
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         self.process = process.spawn(
-            (binary(), "-c", self.ini), self.log_file, cwd=self.folder, env=environment
+            self.command(), self.log_file, cwd=self.folder, env=environment
         )
         try:
             process.wait_until(

@@ -16,7 +16,7 @@ SHARED_BY_TESTS = ("tests/support", "tests/fuzz", "tests/integration/clients", "
 FLOORS = (
     ("main", "holdfastctl"),
     ("control", "control_*"),
-    ("worker", "listener", "arenas"),
+    ("worker", "listener", "arenas", "recover"),
     "relay relay_* upward downward orders negotiate enable greet resume farewell offence serve".split(),
     ("client", "client_*", "link", "link_*", "upstream", "admission"),
     ("tools", "inflow", "keep"),

@@ -2,6 +2,7 @@
 /*
  * What the client has, and when it is asked (XEP-0198, 4; "Asking", "Full queues").
  */
+#include "sm/queue.h"
 #include "tests/support/session_rig.h"
 
 static struct rig *asking_after(uint32_t stanzas)
@@ -391,6 +392,29 @@ static void an_answered_request_is_known_at_the_end(void **)
     rig_free_clean(r);
 }
 
+/* However many requests wait: an answer is looked for among those that came last, and no further.
+ */
+static void not_all_requests_are_searched_for_each_answer(void **)
+{
+    struct rig *r = rig_new();
+    struct sm_stanza out;
+
+    for (uint32_t i = 0; i <= QUEUE_REQUESTS_LOOKED; i++)
+        STEP(r, SM_TO_CLIENT,
+             .stanza = {.xml = "<iq/>", .len = 5, .request = 1000 + i, .fate = SM_FATE_REFUSE});
+    written(r);
+    STEP(r, SM_REQUEST_DONE, .stanza = {.request = 1000});
+    STEP(r, SM_REQUEST_DONE, .stanza = {.request = 1001});
+    STEP(r, SM_REQUEST_DONE, .stanza = {.request = 1000 + QUEUE_REQUESTS_LOOKED});
+    STEP(r, SM_FINISH, .end = SM_END_ORDERED);
+    for (uint32_t i = 0; i <= QUEUE_REQUESTS_LOOKED; i++) {
+        assert_true(sm_undelivered(r->s, &out));
+        assert_int_equal(out.answered, i == 1 || i == QUEUE_REQUESTS_LOOKED);
+        sm_undelivered_done(r->s, SM_DROPPED);
+    }
+    rig_free_clean(r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -416,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_client_with_a_full_queue_is_read_a_bit_further),
         cmocka_unit_test(a_client_that_waits_for_memory_is_detached_in_the_end),
         cmocka_unit_test(an_answered_request_is_known_at_the_end),
+        cmocka_unit_test(not_all_requests_are_searched_for_each_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,34 +392,6 @@ static void an_answer_is_marked_for_good(void **)
     done_with(&h);
 }
 
-/* However many wait: an answer is looked for among those that came last, and no further. */
-static void a_request_is_found_among_the_latest(void **)
-{
-    struct arena a = new_arena();
-    struct sm_queue q = {0};
-    struct queue h;
-    uint32_t n = 7, all = QUEUE_REQUESTS_LOOKED + 1;
-
-    queue_init(&h, &a, &q);
-    for (uint32_t i = 0; i < all; i++) {
-        struct sm_stanza s = {.xml = "<iq/>", .len = 5, .request = 1000 + i};
-
-        assert_true(queue_push(&h, &s, true));
-    }
-    assert_true(queue_find_request(&h, all, 1000 + all - 1, &n));
-    assert_int_equal(n, all - 1);
-    assert_true(queue_find_request(&h, all, 1001, &n));
-    assert_int_equal(n, 1);
-    assert_false(queue_find_request(&h, all, 1000, &n));
-    assert_true(queue_find_request(&h, all - 1, 1000, &n)); /* the last was not written yet */
-    assert_int_equal(n, 0);
-    assert_false(queue_find_request(&h, all - 1, 1000 + all - 1, &n));
-    assert_false(queue_find_request(&h, 0, 1000, &n));
-    queue_mark_answered(&h, 1);
-    assert_false(queue_find_request(&h, all, 1001, &n));
-    done_with(&h);
-}
-
 static void without_memory_nothing_changes(void **)
 {
     struct arena a = new_arena();
@@ -515,7 +487,6 @@ int main(void)
         cmocka_unit_test(the_cursor_tells_what_it_passes),
         cmocka_unit_test(a_fresh_run_ends_before_a_late_stanza),
         cmocka_unit_test(an_answer_is_marked_for_good),
-        cmocka_unit_test(a_request_is_found_among_the_latest),
         cmocka_unit_test(without_memory_nothing_changes),
         cmocka_unit_test(what_is_wrong_in_a_record_is_seen),
     };
