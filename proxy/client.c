@@ -48,6 +48,7 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
     ev_io_init(&c->readable, on_readable, fd, EV_READ);
     ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
     ev_init(&c->timer, on_timer);
+    ev_set_priority(&c->timer, TOOLS_CLOCKS);
     client_arrive(c, tools);
     descriptors_take(tools->descriptors, 2);
     c->promised = true;

@@ -41,6 +41,7 @@ static void prepare(struct link *l, const struct conf *conf)
     ev_init(&l->readable, on_readable);
     ev_init(&l->writable, on_writable);
     ev_init(&l->timer, on_timer);
+    ev_set_priority(&l->timer, TOOLS_CLOCKS);
 }
 
 struct link *link_new(struct client *c, const struct link_handler *handler)

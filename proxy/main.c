@@ -230,13 +230,14 @@ static int begin(struct holdfast *h, uint32_t counter_start)
         (r = arenas_open(&h->arenas, h->conf, counter_start, &h->gifts)) < 0)
         return r;
     h->arenas_open = true;
+    /* Before anybody is let in: a signal that comes from here on waits until the loop runs. */
+    on_signal(h, &h->hup, SIGHUP, on_hup);
+    on_signal(h, &h->term, SIGTERM, on_stop);
+    on_signal(h, &h->interrupted, SIGINT, on_stop);
     begin_keeping(h);
     if ((r = control_new(&h->control, h->loop, &h->setup, &h->arenas)) < 0 ||
         (r = begin_workers(h)) < 0)
         return r;
-    on_signal(h, &h->hup, SIGHUP, on_hup);
-    on_signal(h, &h->term, SIGTERM, on_stop);
-    on_signal(h, &h->interrupted, SIGINT, on_stop);
     ev_timer_init(&h->resolving, on_resolve, RESOLVE_S, RESOLVE_S);
     h->resolving.data = h;
     ev_timer_start(h->loop, &h->resolving);

@@ -40,10 +40,11 @@ struct worker {
     ev_async wake;
     ev_prepare turn_over;
     ev_timer housekeeping;
+    bool looked; /* at what came, since the sessions' clocks were found late */
     ev_timer patience; /* with servers, while stopping */
 };
 
-enum { HOUSEKEEPING_S = 1, PATIENCE_S = 12 };
+enum { HOUSEKEEPING_S = 1, PATIENCE_S = 12, LATE_MS = 100 };
 
 static void on_mail(struct ev_loop *, ev_async *a, int)
 {
@@ -174,9 +175,20 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
         finished(w);
 }
 
-static void on_sessions(struct ev_loop *, ev_timer *t, int)
+/* Clocks that are late stood still with the process, or with its processor: what came meanwhile
+ * is read before they count. */
+static void on_sessions(struct ev_loop *loop, ev_timer *t, int)
 {
-    orders_deadlines(t->data);
+    struct worker *w = t->data;
+
+    if (!w->looked && tools_now() > w->tools.armed_ms + LATE_MS) {
+        w->looked = true;
+        ev_timer_set(t, 0., 0.);
+        ev_timer_start(loop, t);
+        return;
+    }
+    w->looked = false;
+    orders_deadlines(&w->tools);
 }
 
 static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
@@ -259,8 +271,9 @@ int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
     ev_prepare_init(&w->turn_over, on_turn_over);
     ev_timer_init(&w->housekeeping, on_housekeeping, HOUSEKEEPING_S, HOUSEKEEPING_S);
     ev_init(&w->tools.sessions_timer, on_sessions);
+    ev_set_priority(&w->tools.sessions_timer, TOOLS_CLOCKS);
     w->wake.data = w->turn_over.data = w->housekeeping.data = w;
-    w->tools.sessions_timer.data = &w->tools;
+    w->tools.sessions_timer.data = w;
     ev_async_start(w->tools.loop, &w->wake);
     ev_prepare_start(w->tools.loop, &w->turn_over);
     ev_timer_start(w->tools.loop, &w->housekeeping);

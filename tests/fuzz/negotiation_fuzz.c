@@ -68,7 +68,7 @@ static void say(const struct move *m)
     struct sink text = SINK(room);
 
     words_expand(m->who, m->with, &text);
-    peers_say(m->end, sink_span(&text));
+    side_say(m->end, sink_span(&text));
 }
 
 static void raw(const struct move *m)
@@ -77,22 +77,22 @@ static void raw(const struct move *m)
     struct sink text = SINK(room);
 
     words_expand(m->who, m->with, &text);
-    peers_raw(m->end, sink_span(&text));
+    side_raw(m->end, sink_span(&text));
 }
 
 static void fin(const struct move *m)
 {
-    peers_hang_up(m->end, false);
+    side_hang_up(m->end, false);
 }
 
 static void reset(const struct move *m)
 {
-    peers_hang_up(m->end, true);
+    side_hang_up(m->end, true);
 }
 
 static void alert(const struct move *m)
 {
-    peers_alert(m->end);
+    side_alert(m->end);
 }
 
 static void stall(const struct move *m)
@@ -151,7 +151,7 @@ static void open_client(const struct move *m)
         if (span_is(how, ways[i]))
             way = i;
     if (before)
-        peers_hang_up(&peers_client(m->name)->end, true);
+        side_hang_up(&peers_client(m->name)->end, true);
     (void)peers_open(m->name, (enum peers_way)way,
                      (enum world_host)((unsigned long)number(host, 0) % WORLD_HOSTS),
                      (unsigned)number(rest, m->name) % 64);

@@ -68,7 +68,7 @@ void oracle_note_tag(struct side *e, const struct wire_element *stanza, char sid
 {
     uint32_t index, number;
 
-    if (wire_is(stanza, "jabber:client|iq") || e->tag_count == PEERS_TAGS ||
+    if (wire_is(stanza, "jabber:client|iq") || e->tag_count == SIDE_TAGS ||
         !oracle_is_tag(wire_attribute(stanza, "id"), side, &index, &number))
         return;
     e->tags[e->tag_count++] = (struct tag){.number = number, .position = position};
@@ -355,7 +355,7 @@ static bool is_new(struct model *m, uint32_t tag)
 {
     uint32_t place = m->handled++;
 
-    if (place >= PEERS_TAGS)
+    if (place >= SIDE_TAGS)
         return true;
     if (place >= m->delivered) {
         HOLDS(place == m->delivered, "place %u behind %u", place, m->delivered);

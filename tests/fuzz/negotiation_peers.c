@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cables, TLS and turns. TLS 1.2 with a ticket costs no public-key operation; what
- * is tested is not OpenSSL.
+ * Turns: Holdfast acts, then each client, then each server, until all have said what they had to.
  */
 #include "tests/fuzz/negotiation_peers.h"
 
-#include <openssl/err.h>
 #include <stdio.h>
 
 #include "proxy/client.h"
@@ -14,148 +12,11 @@
 #include "tests/fuzz/negotiation_oracle.h"
 #include "tests/fuzz/negotiation_tls.h"
 
-enum {
-    ROUNDS = 5000, /* after which a conversation is taken for one without end */
-    PLAIN = 16384,
-};
+enum { ROUNDS = 5000 }; /* after which a conversation is taken for one without end */
 
 struct peers peers;
 
 static SSL_SESSION *tickets[WORLD_KINDS];
-
-static SSL_CTX *client_context(void)
-{
-    static SSL_CTX *ctx;
-
-    if (!ctx) {
-        ctx = SSL_CTX_new(TLS_client_method());
-        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    }
-    return ctx;
-}
-
-static SSL_CTX *server_context(void)
-{
-    static SSL_CTX *ctx;
-    const char *file = world_certificate();
-
-    if (!ctx) {
-        ctx = SSL_CTX_new(TLS_server_method());
-        HOLDS(SSL_CTX_use_certificate_file(ctx, file, SSL_FILETYPE_PEM) == 1 &&
-                  SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_PEM) == 1,
-              "%s", file);
-        SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
-    }
-    return ctx;
-}
-
-/* With NEGOTIATION_TRACE in the environment the whole conversation is shown. */
-static void trace(const void *who, const char *what, struct span text)
-{
-    static int wanted = -1;
-
-    if (wanted < 0)
-        wanted = getenv("NEGOTIATION_TRACE") != NULL;
-    if (wanted)
-        fprintf(stderr, "%p %s %.*s\n", who, what, (int)text.len, text.p);
-}
-
-/* --- saying --- */
-
-void peers_raw(struct side *e, struct span bytes)
-{
-    if (!e->plug || e->hung_up || e->plug->closed)
-        return;
-    if (!buffer_put(&e->plug->in, bytes))
-        abort();
-}
-
-/* What TLS has to say goes on the cable. */
-static void flush_tls(struct side *e)
-{
-    char *p;
-    long len = BIO_get_mem_data(SSL_get_wbio(e->ssl), &p);
-
-    if (len > 0)
-        peers_raw(e, (struct span){p, (size_t)len});
-    (void)BIO_reset(SSL_get_wbio(e->ssl));
-}
-
-static void encrypt(struct side *e, struct span text)
-{
-    if (e->tls == SIDE_TRUE) {
-        SSL_write(e->ssl, text.p, (int)text.len);
-        flush_tls(e);
-    } else {
-        peers_raw(e, text);
-    }
-}
-
-/* The handshake is done: what waited for that is said. */
-static void be_ready(struct side *e)
-{
-    struct buffer early = e->early;
-
-    e->ready = true;
-    e->early = (struct buffer){0};
-    if (buffer_len(&early))
-        encrypt(e, buffer_span(&early));
-    buffer_clear(&early);
-}
-
-static void shake_hands(struct side *e)
-{
-    if (e->ready)
-        return;
-    (void)SSL_do_handshake(e->ssl);
-    flush_tls(e);
-    if (SSL_is_init_finished(e->ssl))
-        be_ready(e);
-}
-
-static void begin_tls(struct side *e, SSL_CTX *truly)
-{
-    wire_restart(&e->got);
-    wire_restart(&e->sent);
-    e->tls = truly ? SIDE_TRUE : SIDE_MOCK;
-    if (!truly)
-        return;
-    e->ssl = SSL_new(truly);
-    SSL_set_bio(e->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-}
-
-void peers_say(struct side *e, struct span text)
-{
-    if (!e->plug || e->hung_up || !text.len)
-        return;
-    trace(e, ">", text);
-    wire_feed(&e->sent, text);
-    if (e->tls != SIDE_CLEAR && !e->ready) {
-        if (!buffer_put(&e->early, text))
-            abort();
-    } else {
-        encrypt(e, text);
-    }
-}
-
-void peers_alert(struct side *e)
-{
-    if (!e->ready)
-        return;
-    if (e->tls == SIDE_MOCK) {
-        peers_raw(e, SPAN_LIT("\xfe"));
-    } else {
-        (void)SSL_shutdown(e->ssl);
-        flush_tls(e);
-    }
-}
-
-void peers_hang_up(struct side *e, bool reset)
-{
-    if (e->plug)
-        kernel_close(e->plug, reset);
-    e->hung_up = true;
-}
 
 static enum world_kind kind_now(void)
 {
@@ -164,114 +25,23 @@ static enum world_kind kind_now(void)
 
 static void secure_server(struct server_peer *s)
 {
-    begin_tls(&s->end, tls_truly ? server_context() : NULL);
     s->secured = true;
-    if (tls_truly)
-        SSL_set_accept_state(s->end.ssl);
+    side_accept(&s->end, world_certificate());
 }
 
 void peers_secure(struct client_peer *c, bool newest)
 {
-    if (c->end.tls != SIDE_CLEAR)
-        return;
-    begin_tls(&c->end, tls_truly ? client_context() : NULL);
-    if (c->end.tls == SIDE_MOCK) {
-        peers_raw(&c->end, SPAN_LIT("N"));
-        return;
-    }
-    SSL_set_connect_state(c->end.ssl);
-    SSL_set_tlsext_host_name(c->end.ssl, c->host);
-    if (!newest)
-        SSL_set_max_proto_version(c->end.ssl, TLS1_2_VERSION);
-    if (!newest && tickets[kind_now()])
-        SSL_set_session(c->end.ssl, tickets[kind_now()]);
-    shake_hands(&c->end);
+    if (c->end.tls == SIDE_CLEAR)
+        side_dial(&c->end, c->host, &tickets[kind_now()], newest);
 }
 
-static void keep_ticket(const struct side *e)
-{
-    if (!tickets[kind_now()] && SSL_version(e->ssl) == TLS1_2_VERSION)
-        tickets[kind_now()] = SSL_get1_session(e->ssl);
-}
-
-/* --- reading --- */
-
-static void hear(struct side *e, struct span text, const char *who)
-{
-    trace(e, "<", text);
-    wire_feed(&e->got, text);
-    oracle_reads(&e->got, who);
-}
-
-static void decrypt(struct side *e, struct span came, const char *who)
-{
-    char plain[PLAIN];
-    int len;
-
-    BIO_write(SSL_get_rbio(e->ssl), came.p, (int)came.len);
-    shake_hands(e);
-    while ((len = SSL_read(e->ssl, plain, sizeof plain)) > 0)
-        hear(e, (struct span){plain, (size_t)len}, who);
-    flush_tls(e);
-    ERR_clear_error();
-}
-
-/* The mock's; a client is welcomed before it hears anything, and a server is greeted. Who is told
- * something else understands nothing of what follows. */
-static void decode(struct side *e, struct span came, bool client, const char *who)
-{
-    if (!e->ready && !e->deaf) {
-        e->deaf = came.p[0] != (client ? MOCK_WELCOME : MOCK_HELLO);
-        if (e->deaf)
-            return;
-        came = (struct span){came.p + 1, came.len - 1};
-        if (!client)
-            peers_raw(e, SPAN_LIT("n"));
-        be_ready(e);
-    }
-    if (came.len && (uint8_t)came.p[came.len - 1] == MOCK_CLOSE)
-        came.len--;
-    if (came.len && e->ready)
-        hear(e, came, who);
-}
-
-/* Takes what Holdfast wrote. True if there was something. */
-static bool hear_all(struct side *e, bool client)
-{
-    const char *who = client ? "client" : "server";
-    struct buffer came;
-
-    if (!e->plug || e->stalled || !buffer_len(&e->plug->out))
-        return false;
-    came = e->plug->out;
-    e->plug->out = (struct buffer){0};
-    if (e->plug->room < SIZE_MAX / 2)
-        e->plug->room *= 2;
-    if (e->tls == SIDE_TRUE)
-        decrypt(e, buffer_span(&came), who);
-    else if (e->tls == SIDE_MOCK)
-        decode(e, buffer_span(&came), client, who);
-    else
-        hear(e, buffer_span(&came), who);
-    buffer_clear(&came);
-    return true;
-}
-
-/* Both sides have closed it, and all was read. */
-static void let_go(struct side *e)
-{
-    if (!e->plug || !e->plug->closed || (!e->stalled && buffer_len(&e->plug->out)))
-        return;
-    kernel_forget(e->plug);
-    e->plug = NULL;
-}
+/* --- turns --- */
 
 static bool client_turn(struct client_peer *c)
 {
-    bool moved = hear_all(&c->end, true);
+    bool moved = side_hear(&c->end);
 
-    if (c->end.ssl && c->end.ready)
-        keep_ticket(&c->end);
+    oracle_reads(&c->end.got, "client");
     if (c->secures) {
         c->secures = false;
         peers_secure(c, false);
@@ -282,10 +52,9 @@ static bool client_turn(struct client_peer *c)
                            peers.start + c->session->handled);
 
         c->owes = false;
-        peers_say(&c->end, (struct span){text, (size_t)len});
+        side_say(&c->end, (struct span){text, (size_t)len});
         moved = true;
     }
-    let_go(&c->end);
     return moved;
 }
 
@@ -305,22 +74,22 @@ static bool server_turn(struct server_peer *s)
     bool moved;
 
     skip_told(s);
-    moved = hear_all(&s->end, false);
+    moved = side_hear(&s->end);
+    oracle_reads(&s->end.got, "server");
     if (!s->holds && buffer_len(&s->answers)) {
         struct buffer answers = s->answers;
 
         s->answers = (struct buffer){0};
-        peers_say(&s->end, buffer_span(&answers));
+        side_say(&s->end, buffer_span(&answers));
         buffer_clear(&answers);
         moved = true;
     }
     if (s->secures && !s->secured)
         secure_server(s);
     if (s->bye && !s->end.hung_up && !buffer_len(&s->answers)) {
-        peers_hang_up(&s->end, false);
+        side_hang_up(&s->end, false);
         moved = true;
     }
-    let_go(&s->end);
     return moved;
 }
 
@@ -332,15 +101,6 @@ static bool is_known(const struct plug *p)
         if (peers.servers[i].end.plug == p)
             return true;
     return false;
-}
-
-/* `e` is used for the first time since the input began; its parsers are kept from before. */
-static void side_init(struct side *e, struct plug *p, const struct wire_reader *got,
-                      const struct wire_reader *sent, void *peer)
-{
-    e->plug = p;
-    wire_init(&e->got, got, peer);
-    wire_init(&e->sent, sent, peer);
 }
 
 static void greet_link(struct plug *p)
@@ -458,7 +218,7 @@ struct client_peer *peers_open(unsigned name, enum peers_way way, enum world_hos
         int len =
             snprintf(text, sizeof text, "PROXY TCP4 198.51.100.%u 192.0.2.1 4000 5223\r\n", from);
 
-        peers_raw(&c->end, (struct span){text, (size_t)len});
+        side_raw(&c->end, (struct span){text, (size_t)len});
     }
     if (way != PEERS_BARE && way != PEERS_STARTTLS)
         peers_secure(c, way == PEERS_TLS13);
@@ -475,20 +235,6 @@ void peers_begin(enum world_kind kind, bool truly)
     peers.forwards = kind == WORLD_TIGHT;
     peers.mute = peers.untagged_presence = false;
     peers.client_count = peers.server_count = peers.model_count = 0;
-}
-
-/* Nothing is kept but the parsers. */
-static void side_clear(struct side *e)
-{
-    XML_Parser got = e->got.parser, sent = e->sent.parser;
-
-    SSL_free(e->ssl);
-    buffer_clear(&e->early);
-    buffer_clear(&e->got.text);
-    buffer_clear(&e->sent.text);
-    *e = (struct side){0};
-    e->got.parser = got;
-    e->sent.parser = sent;
 }
 
 static void forget(struct client_peer *c)
@@ -513,10 +259,10 @@ static void forget_server(struct server_peer *s)
 void peers_end(void)
 {
     for (unsigned i = 0; i < peers.client_count; i++)
-        peers_hang_up(&peers.clients[i].end, i % 2);
+        side_hang_up(&peers.clients[i].end, i % 2);
     peers_settle();
     for (unsigned i = 0; i < peers.server_count; i++)
-        peers_hang_up(&peers.servers[i].end, i % 2);
+        side_hang_up(&peers.servers[i].end, i % 2);
     kernel.spent = 0;
     world_leave(peers.world);
     for (unsigned i = 0; i < peers.client_count; i++)

@@ -1,66 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who talks to Holdfast: clients and servers, each the other end of a plug, with TLS where
- * that is spoken. Both directions of a connection are read as streams, by expat: what is seen
- * there goes to the oracle (negotiation_oracle.h) and to the servers' answers
- * (negotiation_answer.h).
+ * Who talks to Holdfast: clients and servers, what is known of each, and the sessions that came
+ * of them. What they say and hear is told to the oracle (negotiation_oracle.h); what servers
+ * answer is in negotiation_answer.c.
  */
 #pragma once
 
-#include <openssl/ssl.h>
-
-#include "tests/fuzz/negotiation_kernel.h"
-#include "tests/fuzz/negotiation_wire.h"
+#include "tests/fuzz/negotiation_side.h"
 #include "tests/fuzz/negotiation_world.h"
 
 enum {
     PEERS_CLIENTS = 16, /* connections of clients, in one input */
     PEERS_SERVERS = 16, /* links */
     PEERS_MODELS = 16,  /* sessions */
-    PEERS_TAGS = 64,    /* stanzas of one peer that are followed */
     PEERS_NAME = 64,
     PEERS_ASKED = 16, /* elements of stream management that are owed an answer */
 };
 
-/* A message or presence that is known by its id, and has to come exactly once. */
-struct tag {
-    uint32_t number;   /* in the id */
-    uint32_t position; /* among all stanzas that were sent on this connection, from 1 */
-    bool came;         /* to the other side */
-    bool excused;      /* it was answered with an error */
-};
-
-/* What its bytes go through (negotiation_tls.h). */
-enum side_tls { SIDE_CLEAR, SIDE_MOCK, SIDE_TRUE };
-
-/* One end of a cable. */
-struct side {
-    struct plug *plug; /* NULL: closed, and all is read */
-    enum side_tls tls;
-    SSL *ssl;            /* of the true kind */
-    bool ready;          /* its handshake is done */
-    struct buffer early; /* said before the handshake was done */
-    struct wire got, sent;
-    bool deaf; /* its handshake failed */
-    bool hung_up;
-    bool stalled; /* does not read */
-    bool ever_stalled;
-    struct tag tags[PEERS_TAGS]; /* of what this peer sent, in order */
-    unsigned tag_count;
-    uint32_t next_number;
-};
-
 /* A session, as the test knows it. Counts are without the number where they begin. */
 struct model {
-    char id[PEERS_NAME];          /* "": not resumable */
-    char owner[PEERS_NAME];       /* bare JID; "": not known for sure */
-    struct server_peer *server;   /* its link's; NULL: not known */
-    struct client_peer *client;   /* its latest */
-    uint32_t said;                /* the highest h that a client was told */
-    uint32_t handled;             /* what an honest client would say */
-    uint32_t delivered;           /* stanzas that ever came, … */
-    uint32_t numbers[PEERS_TAGS]; /* … and their tags by place; 0: none */
-    bool leaving;                 /* its server saw it leave */
+    char id[PEERS_NAME];         /* "": not resumable */
+    char owner[PEERS_NAME];      /* bare JID; "": not known for sure */
+    struct server_peer *server;  /* its link's; NULL: not known */
+    struct client_peer *client;  /* its latest */
+    uint32_t said;               /* the highest h that a client was told */
+    uint32_t handled;            /* what an honest client would say */
+    uint32_t delivered;          /* stanzas that ever came, … */
+    uint32_t numbers[SIDE_TAGS]; /* … and their tags by place; 0: none */
+    bool leaving;                /* its server saw it leave */
 };
 
 struct asked {
@@ -151,10 +118,6 @@ struct client_peer *peers_open(unsigned name, enum peers_way way, enum world_hos
 /* The latest connection of that name; NULL: none. */
 struct client_peer *peers_client(unsigned name);
 
-void peers_say(struct side *e, struct span text);  /* as bytes of the stream */
-void peers_raw(struct side *e, struct span bytes); /* below TLS */
-void peers_alert(struct side *e);                  /* close_notify */
-void peers_hang_up(struct side *e, bool reset);
 /* TLS begins; `newest`: version 1.3, of the true kind. */
 void peers_secure(struct client_peer *c, bool newest);
 

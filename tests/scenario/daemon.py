@@ -86,6 +86,7 @@ class Daemon(holdfast.Holdfast):
         environment = dict(os.environ)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1")
         environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        environment["LD_BIND_NOW"] = "1"  # else the loader keeps registers, and what was in them
         descriptors = [listener.fileno() for _, listener in self.sockets]
         if descriptors:
             environment["LISTEN_FDS"] = str(len(descriptors))

@@ -8,6 +8,7 @@ not a wait: whoever drips must be ended before all is said.
 
 import resource
 import select
+import signal
 import socket
 import threading
 import time
@@ -19,7 +20,7 @@ from keys import KeyAsker
 
 FLOOD_MAX = 64 << 20  # bytes: far beyond what is held on the way, kernel buffers included
 FLOOD_PIECE = 32768
-PACE_S = 0.02  # between two bytes that drip
+PACE_S = 0.05  # between two bytes that drip
 
 
 class PressureSteps:
@@ -152,6 +153,12 @@ class PressureSteps:
         """All its threads are seen asleep in one look, which none is that turns and turns."""
         self.wait_for(lambda: set(self.daemon.thread_states()) == {"S"}, "its threads to rest")
 
+    def stands_still(self, seconds):
+        """Its clocks pass so much meanwhile, and what comes to it waits."""
+        process = self.daemon.process
+        process.send_signal(signal.SIGSTOP)
+        threading.Timer(float(seconds), process.send_signal, (signal.SIGCONT,)).start()
+
     def memory_lacks(self, text):
         text = self.caught.fill(text)
         if found := self.daemon.in_memory(text):
@@ -222,6 +229,7 @@ STEPS = (
     (r"guests leave", PressureSteps.guests_leave),
     (r"daemon may open (\d+) descriptors", PressureSteps.may_open),
     (r"daemon rests", PressureSteps.rests),
+    (r"daemon stands still for (\d+) s", PressureSteps.stands_still),
     (r"daemon began with (.*)", PressureSteps.began_with),
     (r"daemon's memory lacks (.*)", PressureSteps.memory_lacks),
     (r"daemon's memory has (.*)", PressureSteps.memory_has),

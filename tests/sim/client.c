@@ -155,9 +155,9 @@ static void enable(struct world *w, struct device *d)
     if (one_in(w, 4))
         snprintf(max, sizeof max, " max='%u'", 1 + below(w, 1200));
     snprintf(text, sizeof text, "<enable xmlns='%s'%s%s/>", ns_of(s),
-             simple              ? ""
+             simple         ? ""
              : one_in(w, 2) ? " resume='true'"
-                                 : " resume='1'",
+                            : " resume='1'",
              max);
     say(w, d, text);
     d->phase = DEVICE_ENABLING;
@@ -244,8 +244,9 @@ void client_chatter(struct world *w, int device)
     if (d->phase == DEVICE_ON && one_in(w, 2))
         say_h(w, d, "<a xmlns='%s' h='%" PRIu32 "'/>");
     else
-        say(w, d, one_in(w, 2) ? "<inactive xmlns='urn:xmpp:csi:0'/>"
-                               : "\n<active xmlns='urn:xmpp:csi:0'/> ");
+        say(w, d,
+            one_in(w, 2) ? "<inactive xmlns='urn:xmpp:csi:0'/>"
+                         : "\n<active xmlns='urn:xmpp:csi:0'/> ");
 }
 
 void client_misbehave(struct world *w, int device)
@@ -374,8 +375,7 @@ static void hear_request(struct world *w, struct device *d, struct span raw)
     client_push(w, (int)(d - w->devices));
 }
 
-static void hear_stanza(struct world *w, struct device *d, const struct item *item,
-                        struct span raw)
+static void hear_stanza(struct world *w, struct device *d, const struct item *item, struct span raw)
 {
     struct story *s = story_of(w, d);
 
@@ -463,49 +463,4 @@ bool client_read(struct world *w, int device)
     while (d->connection >= 0 && (framed = split_next(&d->in, &raw)) != FRAMED_MORE)
         hear_item(w, d, framed, raw);
     return true;
-}
-
-/* --- strangers and liars --- */
-
-void client_intrude(struct world *w, int device)
-{
-    struct story *s = story_of(w, &w->devices[device]);
-    int other = device;
-    uint32_t h;
-    char text[160];
-
-    if (w->intruder >= 0 || !s || !s->id[0])
-        return;
-    for (uint32_t i = 0; i < w->set.devices; i++)
-        if (strcmp(w->devices[i].account, w->devices[device].account))
-            other = (int)i;
-    h = other != device ? s->start + s->got
-        : one_in(w, 2)  ? s->start + QUEUED + below(w, 100000)
-                        : s->start - 1 - below(w, 100000);
-    if ((w->intruder = kernel_connect(w, other)) < 0)
-        return;
-    w->connections[w->intruder].intrudes = true;
-    snprintf(text, sizeof text, "<resume xmlns='urn:xmpp:sm:3' h='%" PRIu32 "' previd='%s'/>", h,
-             s->id);
-    trace(w, "an intruder on connection %d: %s", w->intruder, text);
-    kernel_client_send(w, w->intruder, text, strlen(text));
-}
-
-void client_watch_intruder(struct world *w)
-{
-    struct kernel_connection *c;
-    struct pipe *p;
-
-    if (w->intruder < 0)
-        return;
-    c = &w->connections[w->intruder];
-    p = &c->down;
-    if (memmem(p->bytes + p->read, pipe_waits(p), "/failed>", 8))
-        happened(w, FIG_INTRUDER);
-    else if (!c->down_rst && !(c->down_fin && p->read == p->end))
-        return;
-    fact(w, NULL, !memmem(p->bytes + p->read, p->end - p->read, "<resumed", 8),
-         "an intruder got a session");
-    kernel_leave(w, w->intruder, KERNEL_FIN);
-    w->intruder = -1;
 }

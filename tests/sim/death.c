@@ -219,11 +219,11 @@ static void recover(struct world *w, struct hold_link *l, bool there)
         l->eof = true;
         break;
     case SM_RECOVERED_MISMATCH:
-        fact(w, story, w->dead || lies, "the counts do not match: the kernel says %llu, %llu, the "
-                                        "record %llu, %llu",
+        fact(w, story, w->dead || lies,
+             "the counts do not match: the kernel says %llu, %llu, the "
+             "record %llu, %llu",
              (unsigned long long)k->received, (unsigned long long)k->sent,
-             (unsigned long long)s->record.link_received,
-             (unsigned long long)s->record.link_sent);
+             (unsigned long long)s->record.link_received, (unsigned long long)s->record.link_sent);
         w->figures->count[FIG_MISMATCH] += lies;
         l->eof = true;
         break;
@@ -246,7 +246,8 @@ static void recover_all(struct world *w)
         if (h->links[i].session && h->links[i].session != first)
             links[count++] = &h->links[i];
     if (first)
-        recover(w, sm_session_user(first), there[((struct hold_link *)sm_session_user(first))->socket]);
+        recover(w, sm_session_user(first),
+                there[((struct hold_link *)sm_session_user(first))->socket]);
     while (count) {
         unsigned which = below(w, count);
         struct hold_link *l = links[which];
@@ -263,10 +264,8 @@ static void recover_all(struct world *w)
 static void open_arena(struct world *w)
 {
     struct holder *h = w->holder;
-    struct sm_core_config config = {.base = w->memory,
-                                    .size = ARENA_SIZE,
-                                    .limits = &w->set.limits,
-                                    .budget = &h->budget};
+    struct sm_core_config config = {
+        .base = w->memory, .size = ARENA_SIZE, .limits = &w->set.limits, .budget = &h->budget};
     struct sm_recovery found;
     unsigned forgiven = 0;
     int r;

@@ -110,6 +110,8 @@ bool faults_left(const struct world *w)
     return w->holder->core->lefts;
 }
 
+enum { BUSY_MAX = 20000 };
+
 /* Most of the time a loop has nothing to do, and no deadline is much too late. */
 static void pass_by(struct world *w, uint64_t ms)
 {
@@ -118,8 +120,8 @@ static void pass_by(struct world *w, uint64_t ms)
     for (int turn = 0; turn < 400; turn++) {
         uint64_t at;
 
-        while (holder_turn(w) && !w->dead)
-            ;
+        for (int busy = 0; holder_turn(w) && !w->dead; busy++)
+            fact(w, NULL, busy < BUSY_MAX, "the process is busy for ever with nothing");
         death_follows(w);
         at = holder_deadline(w->holder);
         if (at > until)

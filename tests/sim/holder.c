@@ -32,10 +32,8 @@ struct holder *holder_empty(struct world *w)
 struct holder *holder_new(struct world *w)
 {
     struct holder *h = holder_empty(w);
-    struct sm_core_config config = {.base = w->memory,
-                                    .size = ARENA_SIZE,
-                                    .limits = &w->set.limits,
-                                    .budget = &h->budget};
+    struct sm_core_config config = {
+        .base = w->memory, .size = ARENA_SIZE, .limits = &w->set.limits, .budget = &h->budget};
     int r = sm_core_new(&h->core, &config);
 
     assert(r == 0);
@@ -115,7 +113,8 @@ static unsigned choose_connection(struct hold_connection *c, struct choice *out)
     if (kernel_readable(w, c->socket) &&
         (c->phase == HOLD_LEAVING || !waits || k->up_rst || buffer_len(&c->in.kept) < 4096))
         out[n++] = (struct choice){READ, c->socket};
-    if ((buffer_len(&c->out) || !c->share) && kernel_writable(w, c->socket))
+    if ((buffer_len(&c->out) || (!c->share && c->phase == HOLD_OPEN)) &&
+        kernel_writable(w, c->socket))
         out[n++] = (struct choice){WRITE, c->socket};
     if (c->phase == HOLD_OPEN && c->goes_on && !waits)
         out[n++] = (struct choice){GO_ON, c->socket};
@@ -225,9 +224,21 @@ static void relieve(struct holder *h)
 
 static void carry_out(struct holder *h, struct choice choice)
 {
+    static const char *const names[] = {
+        [ACCEPT] = "accepts",
+        [READ] = "reads",
+        [WRITE] = "writes",
+        [GO_ON] = "goes on with",
+        [LATE] = "is late with",
+        [LINK_READ] = "reads link",
+        [LINK_WRITE] = "writes link",
+        [LINK_LATE] = "leaves link",
+        [DEADLINES] = "looks at the clocks",
+    };
     struct hold_connection *c = &h->connections[choice.socket % CONNECTIONS];
     struct hold_link *l = &h->links[choice.socket % LINKS];
 
+    trace(h->w, "the process %s %d", names[choice.deed], choice.socket);
     switch (choice.deed) {
     case ACCEPT:
         accept_one(h, choice.socket);

@@ -31,7 +31,7 @@ enum hold_login {
 };
 
 struct hold_mark {
-    uint64_t wire; /* bytes given to the kernel when … */
+    uint64_t wire;   /* bytes given to the kernel when … */
     uint32_t stanza; /* … all up to this one had been written */
 };
 
@@ -42,7 +42,7 @@ struct hold_connection {
     struct buffer out, say;
     struct hold_mark marks[MARKS];
     uint64_t wire_out;
-    uint64_t late_ms;  /* a deadline; 0: none */
+    uint64_t late_ms; /* a deadline; 0: none */
     struct sm_id previd;
     uint32_t resume_h;
     unsigned mark;
@@ -60,8 +60,8 @@ struct hold_link {
     struct holder *h;
     struct hold_connection *client;
     struct sm_session *session;
-    struct inflow in;  /* before the session */
-    struct buffer out; /* the same */
+    struct inflow in;        /* before the session */
+    struct buffer out;       /* the same */
     uint64_t received, sent; /* since connect */
     uint64_t leave_ms;
     int socket;
@@ -75,7 +75,7 @@ struct holder {
     struct sm_core *core;
     struct sm_budget budget;
     struct sm_orders pair[2], *orders;
-    struct hold_link links[LINKS];                /* by socket */
+    struct hold_link links[LINKS];                   /* by socket */
     struct hold_connection connections[CONNECTIONS]; /* the same */
     struct buffer edited;
     char text[2048]; /* for an answer */
@@ -152,11 +152,11 @@ struct sm_text holder_jid(const struct hold_connection *c);
 
 /* --- holder_ends.c --- */
 
-enum hold_end { /* of a connection; what becomes of its session */
-    END_LOST,       /* it is held */
-    END_TAKEN_OVER, /* it is another connection's by now */
-    END_ERROR,      /* it ends */
-    END_OVER,       /* it has ended */
+enum hold_end {                 /* of a connection; what becomes of its session */
+                END_LOST,       /* it is held */
+                END_TAKEN_OVER, /* it is another connection's by now */
+                END_ERROR,      /* it ends */
+                END_OVER,       /* it has ended */
 };
 
 void holder_end(struct hold_connection *c, enum hold_end end, const char *error);

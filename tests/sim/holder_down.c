@@ -46,8 +46,7 @@ static bool take_probe_answer(struct hold_link *l, const struct item *item)
     uint64_t id;
 
     if (item->kind != ITEM_IQ || (item->type != TYPE_RESULT && item->type != TYPE_ERROR) ||
-        !from_domain(item) ||
-        !sm_wire_probe_id(&id, (struct sm_text){item->id.p, item->id.len}))
+        !from_domain(item) || !sm_wire_probe_id(&id, (struct sm_text){item->id.p, item->id.len}))
         return false;
     return holder_tell(l, (struct sm_event){.type = SM_PROBE_ANSWER, .probe = id});
 }
@@ -81,11 +80,21 @@ static bool take_stanza(struct hold_link *l, const struct item *item, struct spa
     return true;
 }
 
+/* What is left of a stanza that was skipped for want of memory, and of whose beginning a successor
+ * knows nothing, can look like one. */
+static bool well_formed(struct hold_link *l, struct span raw)
+{
+    struct item item;
+
+    return sm_session_end(l->session) != SM_END_MEMORY ||
+           xml_next(l->h->w->xml, &(struct context){0}, raw, &item) == XML_FINE;
+}
+
 static void session_item(struct hold_link *l, struct span raw, bool in_tail)
 {
     struct item item;
 
-    if (!meaning_of(l->h->w, raw, &item)) {
+    if (!well_formed(l, raw) || !meaning_of(l->h->w, raw, &item)) {
         holder_server_over(l, SM_END_LINK);
         return;
     }

@@ -142,8 +142,7 @@ static bool send_back(struct hold_link *l, const struct sm_stanza *one)
     if (!meaning_of(l->h->w, (struct span){one->xml, one->len}, &item))
         return false;
     stanza_error(&k, &item, SPAN_NONE, "cancel", "service-unavailable");
-    return holder_tell(
-        l, (struct sm_event){.type = SM_PASS, .stanza = {.xml = k.p, .len = k.len}});
+    return holder_tell(l, (struct sm_event){.type = SM_PASS, .stanza = {.xml = k.p, .len = k.len}});
 }
 
 static enum sm_undelivered_fate dispose(struct hold_link *l, const struct sm_stanza *one)

@@ -179,8 +179,7 @@ static void take_items(struct hold_connection *c, struct span fresh)
         if (found == INFLOW_MORE)
             break;
         client_item(c, found, raw);
-        if (c->phase == HOLD_OPEN && c->link && c->link->session &&
-            sm_orders_full(c->h->orders))
+        if (c->phase == HOLD_OPEN && c->link && c->link->session && sm_orders_full(c->h->orders))
             holder_obey(c->link);
     }
     c->taking = false;

@@ -155,9 +155,9 @@ ssize_t kernel_link_receive(struct world *w, int link, char *to, size_t max)
 {
     struct kernel_link *l = &w->links[link];
     uint32_t len = pipe_waits(&l->down);
-    ssize_t result = l->down_rst                                     ? KERNEL_RESET
+    ssize_t result = l->down_rst                                  ? KERNEL_RESET
                      : l->down_fin && l->down.read == l->down.end ? 0
-                                                                     : KERNEL_AGAIN;
+                                                                  : KERNEL_AGAIN;
 
     if (w->dead)
         return KERNEL_AGAIN;

@@ -214,11 +214,10 @@ static bool settled(const struct world *w)
         const struct device *d = &w->devices[i];
         bool on = d->phase == DEVICE_ON || (d->phase == DEVICE_PLAIN && !d->wants_sm);
 
-        if (second(w, (int)i) ? d->phase != DEVICE_OFFLINE
-                              : w->story_count < STORIES && !on)
+        if (second(w, (int)i) ? d->phase != DEVICE_OFFLINE : w->story_count < STORIES && !on)
             return false;
-        if (d->phase == DEVICE_ON && (d->answered < d->asked ||
-                                      !oracle_settled(w, &w->stories[d->story])))
+        if (d->phase == DEVICE_ON &&
+            (d->answered < d->asked || !oracle_settled(w, &w->stories[d->story])))
             return false;
     }
     return true;

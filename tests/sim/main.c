@@ -87,9 +87,8 @@ static void work(const struct options *o, unsigned job, struct result *result)
 static struct result run(const struct options *o)
 {
     struct result sum = {0};
-    struct result *results =
-        mmap(NULL, o->jobs * sizeof *results, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-             -1, 0);
+    struct result *results = mmap(NULL, o->jobs * sizeof *results, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t children[JOBS_MAX];
 
     if (results == MAP_FAILED)

@@ -17,8 +17,9 @@ static void attribute(struct item *item, struct span name, struct span value, st
         const char *name;
         struct span *place;
     } known[] = {
-        {"id", &item->id},         {"from", &item->from},     {"to", &item->to},
-        {"type", type},            {"h", &item->h},           {"max", &item->max},
+        {"id", &item->id},         {"from", &item->from},
+        {"to", &item->to},         {"type", type},
+        {"h", &item->h},           {"max", &item->max},
         {"previd", &item->previd}, {"resume", &item->resume},
     };
 
@@ -65,12 +66,18 @@ static enum item_kind kind_of(struct span name)
         const char *name;
         enum item_kind kind;
     } kinds[] = {
-        {"message", ITEM_MESSAGE},       {"presence", ITEM_PRESENCE},
-        {"iq", ITEM_IQ},                 {"r", ITEM_SM_R},
-        {"a", ITEM_SM_A},                {"enable", ITEM_SM_ENABLE},
-        {"resume", ITEM_SM_RESUME},      {"enabled", ITEM_SM_OTHER},
-        {"resumed", ITEM_SM_OTHER},      {"failed", ITEM_SM_OTHER},
-        {"active", ITEM_CSI_ACTIVE},     {"inactive", ITEM_CSI_INACTIVE},
+        {"message", ITEM_MESSAGE},
+        {"presence", ITEM_PRESENCE},
+        {"iq", ITEM_IQ},
+        {"r", ITEM_SM_R},
+        {"a", ITEM_SM_A},
+        {"enable", ITEM_SM_ENABLE},
+        {"resume", ITEM_SM_RESUME},
+        {"enabled", ITEM_SM_OTHER},
+        {"resumed", ITEM_SM_OTHER},
+        {"failed", ITEM_SM_OTHER},
+        {"active", ITEM_CSI_ACTIVE},
+        {"inactive", ITEM_CSI_INACTIVE},
         {"stream:error", ITEM_STREAM_ERROR},
     };
 
@@ -83,11 +90,9 @@ static enum item_kind kind_of(struct span name)
 static enum item_type type_of(struct span type)
 {
     static const char *const names[] = {
-        [TYPE_NORMAL] = "normal",       [TYPE_CHAT] = "chat",
-        [TYPE_GROUPCHAT] = "groupchat", [TYPE_HEADLINE] = "headline",
-        [TYPE_ERROR] = "error",         [TYPE_GET] = "get",
-        [TYPE_SET] = "set",             [TYPE_RESULT] = "result",
-        [TYPE_UNAVAILABLE] = "unavailable",
+        [TYPE_NORMAL] = "normal",     [TYPE_CHAT] = "chat",     [TYPE_GROUPCHAT] = "groupchat",
+        [TYPE_HEADLINE] = "headline", [TYPE_ERROR] = "error",   [TYPE_GET] = "get",
+        [TYPE_SET] = "set",           [TYPE_RESULT] = "result", [TYPE_UNAVAILABLE] = "unavailable",
     };
 
     for (size_t i = TYPE_NORMAL; type.p && i < sizeof names / sizeof *names; i++)

@@ -34,8 +34,9 @@ void oracle_handled(struct world *w, struct story *s, uint32_t number)
 
     while (next < s->made && stanza_answered(w, s, next))
         next++;
-    fact(w, s, number == next, "the server reads the client's stanzas out of order: expected %u, "
-                               "seen %u",
+    fact(w, s, number == next,
+         "the server reads the client's stanzas out of order: expected %u, "
+         "seen %u",
          next, number);
     fact(w, s, !s->unavailable, "stanza %u comes behind the session's end", number);
     s->handled = number;
@@ -48,8 +49,9 @@ static void check_h(struct hold_link *l, uint32_t h, bool resumed)
     uint32_t taken = sm_session_view(l->session).taken - s->start;
 
     fact(w, s, h >= s->said, "h goes back: expected at least %u, seen %u", s->said, h);
-    fact(w, s, h <= taken && h <= s->made, "h covers what was never taken: expected at most %u, "
-                                           "seen %u",
+    fact(w, s, h <= taken && h <= s->made,
+         "h covers what was never taken: expected at most %u, "
+         "seen %u",
          taken, h);
     if (resumed) {
         fact(w, s, h == taken, "<resumed/> does not say all that was taken: expected %u, seen %u",
@@ -57,8 +59,9 @@ static void check_h(struct hold_link *l, uint32_t h, bool resumed)
         fact(w, s, !s->unavailable, "<resumed/> on a session that contacts saw going");
         s->resumed = h;
     } else if (!s->loose) {
-        fact(w, s, h <= safe(w, s), "<a/> covers what the server has not handled: expected at most "
-                                    "%u, seen %u",
+        fact(w, s, h <= safe(w, s),
+             "<a/> covers what the server has not handled: expected at most "
+             "%u, seen %u",
              safe(w, s), h);
     }
     if (h + s->start < s->start)
@@ -86,11 +89,13 @@ void oracle_said(struct hold_link *l, const char *text, size_t len)
 
 void oracle_heard(struct world *w, struct story *s, uint32_t h)
 {
-    fact(w, s, h >= s->told && h <= s->made, "the client hears an h that cannot be: expected %u to "
-                                             "%u, seen %u",
+    fact(w, s, h >= s->told && h <= s->made,
+         "the client hears an h that cannot be: expected %u to "
+         "%u, seen %u",
          s->told, s->made, h);
-    fact(w, s, h <= s->said, "the client hears an h that was never said: expected at most %u, "
-                             "seen %u",
+    fact(w, s, h <= s->said,
+         "the client hears an h that was never said: expected at most %u, "
+         "seen %u",
          s->said, h);
     s->told = h;
 }
@@ -119,7 +124,8 @@ static struct story *story_by_id(struct world *w, const struct sm_id *id)
     return NULL;
 }
 
-/* A client that keeps to the rules is refused by a session that is over, or ends, and by no other. */
+/* A client that keeps to the rules is refused by a session that is over, or ends, and by no other.
+ */
 static void check_refusal(struct hold_connection *c, const struct story *s)
 {
     struct world *w = c->h->w;

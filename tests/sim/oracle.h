@@ -17,7 +17,8 @@ void oracle_committed(struct hold_link *l);
 /* Text with an h in it is about to be written to the client. */
 void oracle_said(struct hold_link *l, const char *text, size_t len);
 void oracle_refused(struct hold_connection *c, bool known, uint32_t h);
-/* What becomes of a stanza of the server that its client does not acknowledge; with the next commit. */
+/* What becomes of a stanza of the server that its client does not acknowledge; with the next
+ * commit. */
 void oracle_fate(struct hold_link *l, struct span raw, enum fate fate);
 void oracle_given_back(struct hold_link *l, struct span raw);
 void oracle_ends(struct hold_link *l, enum sm_end end);

@@ -198,8 +198,8 @@ static void check_fate(struct world *w, const struct story *s, uint32_t number)
              x >> 16, number, t->fate);
     if (t->fate || t->left || by || !s->last_own || number < s->last_own)
         return;
-    fact(w, s, !s->clean || w->set.short_memory,
-         "s%u.%u vanished: it was read and never queued", x >> 16, number);
+    fact(w, s, !s->clean || w->set.short_memory, "s%u.%u vanished: it was read and never queued",
+         x >> 16, number);
 }
 
 static void check_story(struct world *w, struct story *s)
@@ -211,16 +211,16 @@ static void check_story(struct world *w, struct story *s)
     if (!s->born || s->forgiven)
         return;
     fact(w, s, s->over, "the session is not over");
-    fact(w, s, s->acked <= s->got, "acknowledged is what the client never got: expected at most %u, "
-                                   "seen %u",
+    fact(w, s, s->acked <= s->got,
+         "acknowledged is what the client never got: expected at most %u, "
+         "seen %u",
          s->got, s->acked);
     fact(w, s, s->gone, "contacts never saw it going");
     for (uint32_t number = 1; number <= s->sent; number++)
         check_fate(w, s, number);
     if (!s->resumable || !sm_id_read(&id, s->id, strlen(s->id)))
         return;
-    struct sm_text account = {w->devices[s->device].account,
-                              strlen(w->devices[s->device].account)};
+    struct sm_text account = {w->devices[s->device].account, strlen(w->devices[s->device].account)};
     bool known = sm_core_tombstone(core, &id, account, w->now, &h);
     bool expired = w->now >= s->over_ms + SM_TOMBSTONE_MS;
 

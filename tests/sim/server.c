@@ -307,9 +307,8 @@ int server_bind(struct world *w, int connection)
         happened(w, FIG_CONFLICT);
         throw_out(w, i, errors[0]);
     }
-    *s = (struct story){.device = (uint8_t)device,
-                        .link = link,
-                        .start = w->set.limits.counter_start};
+    *s = (struct story){
+        .device = (uint8_t)device, .link = link, .start = w->set.limits.counter_start};
     w->connections[connection].story = (int)w->story_count++;
     split_init(&w->servers[link].in);
     server_changes(w, link);

@@ -27,5 +27,6 @@ uint32_t split_room(const struct split *s);
 /* Copies them. */
 void split_put(struct split *s, const char *bytes, uint32_t len);
 
-/* The next item, a loan until the next call; FRAMED_MORE: none is whole. White space is passed over. */
+/* The next item, a loan until the next call; FRAMED_MORE: none is whole. White space is passed
+ * over. */
 enum framed split_next(struct split *s, struct span *item);

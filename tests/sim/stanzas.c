@@ -125,9 +125,9 @@ static void begin_down(struct pen *pen, const struct world *w, const struct stor
 size_t stanza_down(const struct world *w, const struct story *s, uint32_t n, char out[STANZA_TEXT])
 {
     static const char *const begins[] = {
-        [DOWN_CHAT] = "<message type='chat'",     [DOWN_HEADLINE] = "<message type='headline'",
-        [DOWN_STATE] = "<message type=\"chat\"",  [DOWN_GROUP] = "<message type='groupchat'",
-        [DOWN_PRESENCE] = "<presence",            [DOWN_REQUEST] = "<iq type='get'",
+        [DOWN_CHAT] = "<message type='chat'",    [DOWN_HEADLINE] = "<message type='headline'",
+        [DOWN_STATE] = "<message type=\"chat\"", [DOWN_GROUP] = "<message type='groupchat'",
+        [DOWN_PRESENCE] = "<presence",           [DOWN_REQUEST] = "<iq type='get'",
         [DOWN_RESULT] = "<iq type='result'",
     };
     enum down_kind kind = stanza_down_kind(w, s, n);
@@ -206,7 +206,8 @@ size_t stanza_up(const struct world *w, const struct story *s, uint32_t n, char 
         word(&pen, kind == UP_LONG_ERROR ? "<message type='error' id='" : "<message id='");
         name(&pen, 'c', story, n);
         LITERAL(&pen, "' to='juliet@" DOMAIN "'>");
-        body(&pen, d, kind == UP_CHAT ? size_of(w, d) : w->set.limits.stanza_bytes + (d >> 48) % 2000);
+        body(&pen, d,
+             kind == UP_CHAT ? size_of(w, d) : w->set.limits.stanza_bytes + (d >> 48) % 2000);
         LITERAL(&pen, "</message>");
         break;
     case UP_REQUEST:

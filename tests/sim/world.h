@@ -23,9 +23,9 @@ enum {
     LINKS = 20,
     CONNECTIONS = 20,
     STORIES = 40,
-    STANZAS = 140,      /* of a story, in each direction, at most */
-    QUEUED = 1024,      /* stanzas ever in a session's queue, with those it adopted, at most */
-    PIPE_SIZE = 32768,  /* bytes on their way in one direction */
+    STANZAS = 140,       /* of a story, in each direction, at most */
+    QUEUED = 1024,       /* stanzas ever in a session's queue, with those it adopted, at most */
+    PIPE_SIZE = 32768,   /* bytes on their way in one direction */
     ARENA_SIZE = 344064, /* small enough to be copied often, with slots for more than all links */
     UNSURE_MAX = 512,
 };
@@ -45,14 +45,14 @@ struct kernel_link {
     struct pipe up, down; /* to the server, from it */
     uint64_t received;    /* by the process, since connect */
     uint64_t sent;
-    uint64_t acked; /* of sent: before the story began, and what arrived since */
+    uint64_t acked;            /* of sent: before the story began, and what arrived since */
     uint32_t slot, generation; /* the label under which it is parked */
     int story;
     bool used, parked;
     bool process_open, server_open;
-    bool up_fin;            /* the process will send no more */
+    bool up_fin;             /* the process will send no more */
     bool down_fin, down_rst; /* the server will send no more; it was reset */
-    bool lost;              /* the keeper will not give it back */
+    bool lost;               /* the keeper will not give it back */
 };
 
 struct kernel_connection {
@@ -79,8 +79,8 @@ enum server_mode {
 struct server_session {
     struct split in;
     enum server_mode mode;
-    bool closing; /* the client's closing tag was read, and is not answered yet */
-    bool done;    /* its own closing tag was sent */
+    bool closing;   /* the client's closing tag was read, and is not answered yet */
+    bool done;      /* its own closing tag was sent */
     unsigned pings; /* sent so far */
 };
 
@@ -104,11 +104,11 @@ struct device {
     int connection; /* -1: none */
     int story;      /* of the last login; -1: none */
     bool may_resume;
-    bool wants_sm;      /* this login enables stream management */
-    uint32_t next;      /* the next stanza to be sent on this connection */
-    unsigned asked;     /* <r/> on this connection … */
-    unsigned answered;  /* … and <a/> that came */
-    unsigned plain;     /* stanzas still to be sent before <enable/> */
+    bool wants_sm;     /* this login enables stream management */
+    uint32_t next;     /* the next stanza to be sent on this connection */
+    unsigned asked;    /* <r/> on this connection … */
+    unsigned answered; /* … and <a/> that came */
+    unsigned plain;    /* stanzas still to be sent before <enable/> */
 };
 
 /* --- the truth --- */
@@ -129,7 +129,7 @@ struct truth {
 
 struct story {
     uint8_t device;
-    int link; /* -1: gone */
+    int link;       /* -1: gone */
     uint32_t start; /* of both counters */
 
     /* The session, as the holder has it. */
@@ -137,21 +137,21 @@ struct story {
     bool freeing; /* its end is under way */
     bool over;
     bool resumable;
-    bool held;     /* detached, as the last commit says */
-    bool ending;   /* a commit says so */
-    bool left;     /* its messages, for the next session of its full JID */
-    bool forgiven; /* its record was damaged: nothing is promised any more */
-    bool unlinked; /* its socket did not come back, or its counts were not true */
-    bool loose;    /* TCP's word counted as the server's */
-    bool clean;    /* the server's end of the stream was read */
+    bool held;                    /* detached, as the last commit says */
+    bool ending;                  /* a commit says so */
+    bool left;                    /* its messages, for the next session of its full JID */
+    bool forgiven;                /* its record was damaged: nothing is promised any more */
+    bool unlinked;                /* its socket did not come back, or its counts were not true */
+    bool loose;                   /* TCP's word counted as the server's */
+    bool clean;                   /* the server's end of the stream was read */
     bool replaced, ordered, mute; /* by a login; by the administrator; the server was silent */
-    bool jumped;   /* so much time went by at once that nothing could be read in it */
+    bool jumped; /* so much time went by at once that nothing could be read in it */
     uint32_t slot, generation;
     uint64_t max_ms, detached_ms, over_ms;
-    uint32_t said, resumed; /* the highest h to the client, from 0 on; of <resumed/> */
-    uint32_t acked;         /* let go of by the client's word */
-    uint32_t last_own;      /* the last of its own server's stanzas that was queued; 0: none */
-    uint32_t pushed;        /* stanzas ever queued and committed … */
+    uint32_t said, resumed;     /* the highest h to the client, from 0 on; of <resumed/> */
+    uint32_t acked;             /* let go of by the client's word */
+    uint32_t last_own;          /* the last of its own server's stanzas that was queued; 0: none */
+    uint32_t pushed;            /* stanzas ever queued and committed … */
     uint32_t queue[QUEUED + 1]; /* … which are these, by their number */
 
     /* The client. */
@@ -159,8 +159,8 @@ struct story {
     bool enabled;               /* it heard <enabled/> */
     bool closed, lied, garbled; /* it said its closing tag; acknowledged too much; sent nonsense */
     uint32_t made, told, got, claimed; /* made; known as handled; received; the highest h it said */
-    uint32_t answers[STANZAS + 1]; /* the request that its stanza answers, or 0 */
-    uint32_t presence;             /* its stanza that is its first presence; 0: none of those */
+    uint32_t answers[STANZAS + 1];     /* the request that its stanza answers, or 0 */
+    uint32_t presence;                 /* its stanza that is its first presence; 0: none of those */
     bool ns2;
 
     /* The server. */
@@ -181,11 +181,11 @@ struct settings {
     size_t memory;
     uint32_t devices, accounts;
     uint32_t steps;
-    uint32_t room;  /* bytes that a socket holds */
-    uint32_t piece; /* bytes that the holder writes at once */
-    uint32_t lag;   /* of so many writes, one arrives later */
-    uint32_t fault; /* of so many faults, one strikes */
-    uint32_t pace;  /* of so many steps, in one somebody begins something new */
+    uint32_t room;   /* bytes that a socket holds */
+    uint32_t piece;  /* bytes that the holder writes at once */
+    uint32_t lag;    /* of so many writes, one arrives later */
+    uint32_t fault;  /* of so many faults, one strikes */
+    uint32_t pace;   /* of so many steps, in one somebody begins something new */
     uint32_t deaths; /* of the process, at most */
     uint32_t fuse;   /* stores and calls until one, about */
     bool short_memory;
@@ -219,11 +219,11 @@ struct world {
     /* The process. */
     char *memory, *copy; /* its arena; and the arena as it was when it died */
     struct holder *holder;
-    bool dead;      /* what it does now, it does not do: no system call of it has any effect */
+    bool dead; /* what it does now, it does not do: no system call of it has any effect */
     bool recovering, opening;
-    bool shrunk; /* the memory allowed is less than it was when the process began */
-    bool calm;   /* nothing goes wrong any more */
-    int mismatch; /* the story whose counts are not true at the next recovery; -1: none */
+    bool shrunk;   /* the memory allowed is less than it was when the process began */
+    bool calm;     /* nothing goes wrong any more */
+    int mismatch;  /* the story whose counts are not true at the next recovery; -1: none */
     uint32_t fuse; /* stores and calls until it dies; 0: it does not */
     uint32_t deaths;
     uint32_t unsure[UNSURE_MAX], unsure_count; /* fates that the commit in hand holds */

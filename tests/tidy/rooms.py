@@ -9,7 +9,7 @@ FOLDERS = {
 }
 
 # Folders of tests with files that others of the tests' files include.
-SHARED_BY_TESTS = ("tests/support", "tests/fuzz", "tests/integration/clients", "tests/load")
+SHARED_BY_TESTS = ("tests/support", "tests/fuzz", "tests/integration/clients", "tests/load", "tests/sim")
 
 # proxy/ from top to bottom, by the names of files without their endings; * stands for anything. A file
 # includes only what is on its own floor or below.
