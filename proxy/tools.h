@@ -28,6 +28,7 @@ enum {
     TOOLS_RECEIVE = 65536, /* bytes read from a client in one turn */
     TOOLS_PLAIN = 32768,   /* bytes decrypted at once */
     TOOLS_TEXT = 65536,
+    TOOLS_CLOCKS = EV_MINPRI, /* of a turn's events, the sockets' come before those of the clocks */
 };
 
 /* clang-format off */

@@ -61,7 +61,6 @@ struct kernel {
     struct plug plugs[KERNEL_PLUGS];
     bool on;               /* the functions are played; otherwise they are the system's */
     uint64_t now_ms;       /* since the program's start: never goes back */
-    uint64_t began_ms;     /* when this input began */
     uint64_t random;       /* the state of what stands for randomness */
     size_t segment;        /* the most bytes that Holdfast gets at once; 0: all */
     unsigned spent;        /* the next this many dials … */
