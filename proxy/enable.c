@@ -12,6 +12,7 @@
 #include "proxy/client_entry.h"
 #include "proxy/kernel.h"
 #include "proxy/log.h"
+#include "proxy/offence.h"
 #include "proxy/orders.h"
 #include "proxy/relay.h"
 #include "sm/recover.h"
@@ -63,8 +64,9 @@ static bool all_in_use(const struct client *c, struct sm_core *core, struct span
 static void refuse(struct client *c, const struct item *item, const char *why)
 {
     c->tools->counters.sessions_refused++;
-    log_at(LOG_WARN, "session_refused", f_u64("conn", c->id), f_span("jid", c->jid),
-           f_str("why", why));
+    enum log_level level = offence_level(&c->offences);
+    log_at(level == LOG_INFO ? LOG_WARN : level, "session_refused", f_u64("conn", c->id),
+           f_span("jid", c->jid), f_str("why", why));
     relay_failed(c, item->flags & ITEM_SM2, "resource-constraint", false, 0);
 }
 

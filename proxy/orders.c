@@ -240,10 +240,12 @@ void orders_relieve(struct tools *tools)
 
 void orders_housekeeping(struct tools *tools)
 {
-    orders_deadlines(tools);
+    tools->armed_ms = UINT64_MAX; /* the loop's own clock stood still while the machine slept */
     for (size_t i = 0; i < SM_ARENAS; i++) {
         size_t offset, len;
 
+        if (tools->cores[i])
+            schedule(tools, tools->cores[i]);
         while (tools->cores[i] && sm_core_spare(tools->cores[i], &offset, &len))
             tools_give_back(tools, i, offset, len);
     }

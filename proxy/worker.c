@@ -40,7 +40,7 @@ struct worker {
     ev_async wake;
     ev_prepare turn_over;
     ev_timer housekeeping;
-    bool looked; /* at what came, since the sessions' clocks were found late */
+    bool looked;       /* at what came, since the sessions' clocks were found late */
     ev_timer patience; /* with servers, while stopping */
 };
 
@@ -181,7 +181,7 @@ static void on_sessions(struct ev_loop *loop, ev_timer *t, int)
 {
     struct worker *w = t->data;
 
-    if (!w->looked && tools_now() > w->tools.armed_ms + LATE_MS) {
+    if (!w->looked && tools_now() - LATE_MS > w->tools.armed_ms) {
         w->looked = true;
         ev_timer_set(t, 0., 0.);
         ev_timer_start(loop, t);

@@ -169,21 +169,21 @@ static void pass_time(const struct move *m)
 
 static void refuse(const struct move *m)
 {
-    kernel.spent = (unsigned)number(m->with, 1);
-    kernel.dial = KERNEL_REFUSES;
+    plugs.spent = (unsigned)number(m->with, 1);
+    plugs.dial = PLUGS_REFUSES;
 }
 
 static void be_silent(const struct move *m)
 {
-    kernel.spent = (unsigned)number(m->with, 1);
-    kernel.dial = KERNEL_IS_SILENT;
+    plugs.spent = (unsigned)number(m->with, 1);
+    plugs.dial = PLUGS_IS_SILENT;
 }
 
 static void segment(const struct move *m)
 {
     long bytes = number(m->with, 0);
 
-    kernel.segment = bytes < 0 ? 0 : (size_t)bytes;
+    plugs.segment = bytes < 0 ? 0 : (size_t)bytes;
 }
 
 static void mute(const struct move *)
@@ -311,7 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return -1;
     tight = take_line(&input, "* tight");
     truly = take_line(&input, "* truly");
-    kernel_begin();
+    plugs_begin();
     peers_begin(tight ? WORLD_TIGHT : WORLD_USUAL, truly);
     for (unsigned i = 0; input.len && i < MOVES_MAX; i++) {
         struct span line = fuzz_until(&input, '\n');
@@ -325,6 +325,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         note_states();
     }
     peers_end();
-    kernel_end();
+    plugs_end();
     return 0;
 }

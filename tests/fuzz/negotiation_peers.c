@@ -108,7 +108,7 @@ static void greet_link(struct plug *p)
     struct server_peer *s;
 
     if (peers.server_count == PEERS_SERVERS) {
-        kernel_close(p, true);
+        plugs_close(p, true);
         return;
     }
     s = &peers.servers[peers.server_count++];
@@ -124,14 +124,14 @@ static void greet_link(struct plug *p)
  * are free. */
 static void look_for_links(void)
 {
-    for (size_t i = 0; i < KERNEL_PLUGS; i++) {
-        struct plug *p = &kernel.plugs[i];
+    for (size_t i = 0; i < PLUGS_MAX; i++) {
+        struct plug *p = &plugs.at[i];
 
         if (p->state == PLUG_FREE || p->state == PLUG_LISTENS || p->port < WORLD_PORT ||
             is_known(p))
             continue;
         if (p->closed)
-            kernel_forget(p);
+            plugs_forget(p);
         else if (p->state == PLUG_UP)
             greet_link(p);
     }
@@ -201,8 +201,8 @@ struct client_peer *peers_open(unsigned name, enum peers_way way, enum world_hos
                                      [PEERS_BALANCED] = WORLD_BALANCED,
                                      [PEERS_BARE] = WORLD_BALANCED};
     struct plug *p = peers.client_count < PEERS_CLIENTS
-                         ? kernel_connect((uint16_t)(ports[way] + WORLD_NEXT * kind_now()),
-                                          from % WORLD_WORKERS, 0xc0000200 + from)
+                         ? plugs_connect((uint16_t)(ports[way] + WORLD_NEXT * kind_now()),
+                                         from % WORLD_WORKERS, 0xc0000200 + from)
                          : NULL;
     struct client_peer *c;
 
@@ -263,7 +263,7 @@ void peers_end(void)
     peers_settle();
     for (unsigned i = 0; i < peers.server_count; i++)
         side_hang_up(&peers.servers[i].end, i % 2);
-    kernel.spent = 0;
+    plugs.spent = 0;
     world_leave(peers.world);
     for (unsigned i = 0; i < peers.client_count; i++)
         forget(&peers.clients[i]);

@@ -129,7 +129,7 @@ void side_alert(struct side *e)
 void side_hang_up(struct side *e, bool reset)
 {
     if (e->plug)
-        kernel_close(e->plug, reset);
+        plugs_close(e->plug, reset);
     e->hung_up = true;
 }
 
@@ -204,7 +204,7 @@ static void let_go(struct side *e)
 {
     if (!e->plug || !e->plug->closed || (!e->stalled && buffer_len(&e->plug->out)))
         return;
-    kernel_forget(e->plug);
+    plugs_forget(e->plug);
     e->plug = NULL;
 }
 

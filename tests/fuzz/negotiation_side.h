@@ -7,7 +7,7 @@
 
 #include <openssl/ssl.h>
 
-#include "tests/fuzz/negotiation_kernel.h"
+#include "tests/fuzz/negotiation_plugs.h"
 #include "tests/fuzz/negotiation_wire.h"
 
 enum { SIDE_TAGS = 64 }; /* stanzas of one side that are followed */

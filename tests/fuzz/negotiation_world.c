@@ -17,7 +17,7 @@
 #include "proxy/conf_read.h"
 #include "proxy/resolve.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/negotiation_kernel.h"
+#include "tests/fuzz/negotiation_plugs.h"
 
 enum {
     STEPS = 4,        /* in which time passes */
@@ -160,6 +160,7 @@ static struct conf *read_settings(enum world_kind kind)
 static void make_world(struct world *w, enum world_kind kind)
 {
     struct worker_setup *setup = &w->setup;
+    struct keeper_gifts none = {0};
 
     w->conf = read_settings(kind);
     setup->conf = w->conf;
@@ -167,10 +168,10 @@ static void make_world(struct world *w, enum world_kind kind)
     setup->all = w->workers;
     HOLDS(tls_keys_new(&setup->tls, w->conf, NULL) == 0, "TLS");
     HOLDS(resolve_new(&setup->resolve, w->conf) == 0, "names");
-    w->descriptors.most = KERNEL_PLUGS;
+    w->descriptors.most = PLUGS_MAX;
     setup->descriptors = &w->descriptors;
     HOLDS(admission_new(&setup->admission, &w->conf->limits) == 0, "memory");
-    HOLDS(arenas_open(&w->arenas, w->conf, counter_starts[kind]) == 0, "memory");
+    HOLDS(arenas_open(&w->arenas, w->conf, counter_starts[kind], &none) == 0, "memory");
     for (size_t i = 0; i < SM_ARENAS; i++) {
         setup->cores[i] = w->arenas.core[i];
         setup->arena_fds[i] = w->arenas.fd[i];
@@ -194,7 +195,7 @@ struct world *world_enter(enum world_kind kind)
 
 struct tools *world_tools(struct world *w, unsigned index)
 {
-    return &w->workers[index]->tools;
+    return worker_tools(w->workers[index]);
 }
 
 static bool rests(const struct worker *w)
@@ -207,24 +208,24 @@ static bool rest(const struct world *w)
     for (unsigned i = 0; i < WORLD_WORKERS; i++)
         if (!rests(w->workers[i]))
             return false;
-    return !kernel_has_events();
+    return !plugs_has_events();
 }
 
 /* Ends with a round in which nothing happened: what was marked in the one before is freed then. */
 void world_settle(struct world *w)
 {
-    uint64_t before = kernel.events;
+    uint64_t before = plugs.events;
     unsigned rounds = 0;
 
-    if (w->settled_ms == kernel.now_ms && rest(w))
+    if (w->settled_ms == plugs.now_ms && rest(w))
         return;
-    w->settled_ms = kernel.now_ms;
+    w->settled_ms = plugs.now_ms;
     do {
-        before = kernel.events;
+        before = plugs.events;
         for (unsigned i = 0; i < WORLD_WORKERS; i++)
             ev_run(w->workers[i]->tools.loop, EVRUN_NOWAIT);
         HOLDS(rounds++ < RESTLESS, "%s", "it never comes to rest");
-    } while (kernel.events != before || !rest(w));
+    } while (plugs.events != before || !rest(w));
 }
 
 void world_pass(struct world *w, uint64_t ms)
@@ -233,7 +234,7 @@ void world_pass(struct world *w, uint64_t ms)
         uint64_t step = ms / i;
 
         ms -= step;
-        kernel.now_ms += step;
+        plugs.now_ms += step;
         world_settle(w);
     }
 }
@@ -294,6 +295,6 @@ void world_leave(struct world *w)
     HOLDS(w->arenas.budget.used == w->used, "%zu bytes, %zu at first", w->arenas.budget.used,
           w->used);
     HOLDS(!w->arenas.budget.leaving, "%zu bytes", w->arenas.budget.leaving);
-    HOLDS(!kernel_open(), "%u descriptors are open", kernel_open());
+    HOLDS(!plugs_open(), "%u descriptors are open", plugs_open());
     HOLDS(!w->descriptors.used, "%u descriptors are counted", w->descriptors.used);
 }

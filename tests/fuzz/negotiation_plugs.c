@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors from KERNEL_FD on are plugs; what is asked about any other goes to the
+ * Descriptors from PLUGS_FD on are plugs; what is asked about any other goes to the
  * system, and so does everything while no input runs.
  */
-#include "tests/fuzz/negotiation_kernel.h"
+#include "tests/fuzz/negotiation_plugs.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,15 +21,15 @@
 
 #include "tests/fuzz/fuzz.h"
 
-struct kernel kernel;
+struct plugs plugs;
 
-static struct plug *descriptors[KERNEL_PLUGS]; /* from KERNEL_FD on */
+static struct plug *descriptors[PLUGS_MAX]; /* from PLUGS_FD on */
 
 static struct plug *plug_of(int fd)
 {
-    bool ours = kernel.on && fd >= KERNEL_FD && fd < KERNEL_FD + KERNEL_PLUGS;
+    bool ours = plugs.on && fd >= PLUGS_FD && fd < PLUGS_FD + PLUGS_MAX;
 
-    return ours ? descriptors[fd - KERNEL_FD] : NULL;
+    return ours ? descriptors[fd - PLUGS_FD] : NULL;
 }
 
 static int failed(int error)
@@ -41,24 +41,24 @@ static int failed(int error)
 /* The lowest number, as ever: so a stale descriptor soon means something else. */
 static int give_number(struct plug *p)
 {
-    int fd = KERNEL_FD;
+    int fd = PLUGS_FD;
 
     while (plug_of(fd))
         fd++;
-    descriptors[fd - KERNEL_FD] = p;
+    descriptors[fd - PLUGS_FD] = p;
     return p->fd = fd;
 }
 
 static void unwatch(struct plug *p)
 {
-    for (size_t i = 0; i < KERNEL_WATCHES; i++)
+    for (size_t i = 0; i < PLUGS_WATCHES; i++)
         p->watches[i].epoll = -1;
 }
 
 static struct plug *plug_new(enum plug_state state)
 {
-    for (size_t i = 0; i < KERNEL_PLUGS; i++) {
-        struct plug *p = &kernel.plugs[i];
+    for (size_t i = 0; i < PLUGS_MAX; i++) {
+        struct plug *p = &plugs.at[i];
 
         if (p->state != PLUG_FREE)
             continue;
@@ -69,17 +69,17 @@ static struct plug *plug_new(enum plug_state state)
     return NULL;
 }
 
-void kernel_begin(void)
+void plugs_begin(void)
 {
-    kernel.on = true;
-    kernel.random = 1;
-    kernel.segment = kernel.spent = 0;
+    plugs.on = true;
+    plugs.random = 1;
+    plugs.segment = plugs.spent = 0;
 }
 
-void kernel_end(void)
+void plugs_end(void)
 {
-    for (size_t i = 0; i < KERNEL_PLUGS; i++) {
-        struct plug *p = &kernel.plugs[i];
+    for (size_t i = 0; i < PLUGS_MAX; i++) {
+        struct plug *p = &plugs.at[i];
 
         buffer_clear(&p->in);
         buffer_clear(&p->out);
@@ -87,33 +87,33 @@ void kernel_end(void)
         if (p->state != PLUG_LISTENS)
             p->state = PLUG_FREE;
     }
-    kernel.on = false;
+    plugs.on = false;
 }
 
-struct plug *kernel_connect(uint16_t port, unsigned n, uint32_t address)
+struct plug *plugs_connect(uint16_t port, unsigned n, uint32_t address)
 {
     struct plug *at = NULL, *p;
 
-    for (size_t i = 0; i < KERNEL_PLUGS; i++) {
-        if (kernel.plugs[i].state != PLUG_LISTENS || kernel.plugs[i].port != port)
+    for (size_t i = 0; i < PLUGS_MAX; i++) {
+        if (plugs.at[i].state != PLUG_LISTENS || plugs.at[i].port != port)
             continue;
-        at = &kernel.plugs[i];
+        at = &plugs.at[i];
         if (!n--)
             break;
     }
-    if (!at || at->line_count == KERNEL_LINE || !(p = plug_new(PLUG_UP)))
+    if (!at || at->line_count == PLUGS_LINE || !(p = plug_new(PLUG_UP)))
         return NULL;
     p->address = address;
     at->line[at->line_count++] = p;
     return p;
 }
 
-void kernel_drain(struct plug *p)
+void plugs_drain(struct plug *p)
 {
     buffer_clear(&p->out);
 }
 
-void kernel_close(struct plug *p, bool reset)
+void plugs_close(struct plug *p, bool reset)
 {
     p->in_over = true;
     p->reset = p->reset || reset;
@@ -123,7 +123,7 @@ void kernel_close(struct plug *p, bool reset)
         p->state = PLUG_REFUSED;
 }
 
-void kernel_forget(struct plug *p)
+void plugs_forget(struct plug *p)
 {
     if (p->closed) {
         buffer_clear(&p->in);
@@ -132,13 +132,13 @@ void kernel_forget(struct plug *p)
     }
 }
 
-unsigned kernel_open(void)
+unsigned plugs_open(void)
 {
     unsigned open = 0;
 
-    for (size_t i = 0; i < KERNEL_PLUGS; i++)
-        open += kernel.plugs[i].state != PLUG_FREE && kernel.plugs[i].state != PLUG_LISTENS &&
-                kernel.plugs[i].fd >= 0;
+    for (size_t i = 0; i < PLUGS_MAX; i++)
+        open += plugs.at[i].state != PLUG_FREE && plugs.at[i].state != PLUG_LISTENS &&
+                plugs.at[i].fd >= 0;
     return open;
 }
 
@@ -148,9 +148,9 @@ unsigned kernel_open(void)
  * is a text in a stanza. */
 int clock_gettime(clockid_t clock, struct timespec *out)
 {
-    uint64_t ms = kernel.now_ms + KERNEL_BASE_S * 1000ULL;
+    uint64_t ms = plugs.now_ms + PLUGS_BASE_S * 1000ULL;
 
-    if (!kernel.on || clock == CLOCK_REALTIME)
+    if (!plugs.on || clock == CLOCK_REALTIME)
         return (int)syscall(SYS_clock_gettime, clock, out);
     *out = (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
     return 0;
@@ -159,8 +159,8 @@ int clock_gettime(clockid_t clock, struct timespec *out)
 int RAND_bytes(unsigned char *p, int len)
 {
     for (int i = 0; i < len; i++) {
-        kernel.random = kernel.random * 6364136223846793005 + 1442695040888963407;
-        p[i] = (unsigned char)(kernel.random >> 56);
+        plugs.random = plugs.random * 6364136223846793005 + 1442695040888963407;
+        p[i] = (unsigned char)(plugs.random >> 56);
     }
     return 1;
 }
@@ -171,7 +171,7 @@ int socket(int domain, int type, int protocol)
 {
     struct plug *p;
 
-    if (!kernel.on)
+    if (!plugs.on)
         return (int)syscall(SYS_socket, domain, type, protocol);
     return (p = plug_new(PLUG_FRESH)) ? give_number(p) : failed(EMFILE);
 }
@@ -230,11 +230,11 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
     HOLDS(p->state == PLUG_FRESH, "state %d", p->state);
     p->port = port_of(addr);
     p->state = PLUG_UP;
-    if (kernel.spent) {
-        kernel.spent--;
-        p->state = kernel.dial == KERNEL_REFUSES     ? PLUG_REFUSED
-                   : kernel.dial == KERNEL_IS_SILENT ? PLUG_DIALING
-                                                     : PLUG_UP;
+    if (plugs.spent) {
+        plugs.spent--;
+        p->state = plugs.dial == PLUGS_REFUSES     ? PLUG_REFUSED
+                   : plugs.dial == PLUGS_IS_SILENT ? PLUG_DIALING
+                                                   : PLUG_UP;
     }
     return failed(EINPROGRESS);
 }
@@ -274,7 +274,7 @@ ssize_t recv(int fd, void *to, size_t len, int flags)
     if (!waits.len)
         return p->in_over ? 0 : failed(EAGAIN);
     len = waits.len < len ? waits.len : len;
-    most = kernel.segment * (1 + waits.len / SOME); /* a lot does not take for ever */
+    most = plugs.segment * (1 + waits.len / SOME); /* a lot does not take for ever */
     len = most && most < len ? most : len;
     memcpy(to, waits.p, len);
     buffer_take(&p->in, len);
@@ -297,10 +297,10 @@ int close(int fd)
     struct plug *p = plug_of(fd);
 
     if (!p) {
-        HOLDS(!kernel.on || fd < KERNEL_FD, "%d is closed, and is not open", fd);
+        HOLDS(!plugs.on || fd < PLUGS_FD, "%d is closed, and is not open", fd);
         return (int)syscall(SYS_close, fd);
     }
-    descriptors[fd - KERNEL_FD] = NULL;
+    descriptors[fd - PLUGS_FD] = NULL;
     p->fd = -1;
     unwatch(p);
     p->closed = true;
@@ -368,7 +368,7 @@ int ioctl(int fd, unsigned long request, ...)
 
 static struct watch *watch_of(struct plug *p, int epoll)
 {
-    for (size_t i = 0; i < KERNEL_WATCHES; i++)
+    for (size_t i = 0; i < PLUGS_WATCHES; i++)
         if (p->watches[i].epoll == epoll)
             return &p->watches[i];
     return NULL;
@@ -416,14 +416,14 @@ static uint32_t ready(const struct plug *p)
     return events;
 }
 
-bool kernel_has_events(void)
+bool plugs_has_events(void)
 {
-    for (size_t i = 0; i < KERNEL_PLUGS; i++) {
-        const struct plug *p = &kernel.plugs[i];
+    for (size_t i = 0; i < PLUGS_MAX; i++) {
+        const struct plug *p = &plugs.at[i];
 
         if (p->state == PLUG_FREE)
             continue;
-        for (size_t j = 0; j < KERNEL_WATCHES; j++)
+        for (size_t j = 0; j < PLUGS_WATCHES; j++)
             if (p->watches[j].epoll >= 0 && ready(p) & p->watches[j].wants)
                 return true;
     }
@@ -432,19 +432,19 @@ bool kernel_has_events(void)
 
 int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout)
 {
-    int count = (int)syscall(SYS_epoll_wait, epoll, events, max, kernel.on ? 0 : timeout);
+    int count = (int)syscall(SYS_epoll_wait, epoll, events, max, plugs.on ? 0 : timeout);
 
-    if (!kernel.on || count < 0)
+    if (!plugs.on || count < 0)
         return count;
-    for (size_t i = 0; i < KERNEL_PLUGS && count < max; i++) {
-        struct plug *p = &kernel.plugs[i];
+    for (size_t i = 0; i < PLUGS_MAX && count < max; i++) {
+        struct plug *p = &plugs.at[i];
         const struct watch *w = p->state != PLUG_FREE ? watch_of(p, epoll) : NULL;
         uint32_t now = w ? ready(p) & w->wants : 0;
 
         if (!now)
             continue;
         events[count++] = (struct epoll_event){.events = now, .data.u64 = w->data};
-        kernel.events++;
+        plugs.events++;
     }
     return count;
 }
