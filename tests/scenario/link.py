@@ -51,6 +51,7 @@ class Link:
         self.reading = True
         self.alive = True
         self.mute = False  # nothing more is said
+        self.cut = server.cut  # [so many bytes more may be said, then: rst or fin]
         self.finished = False
         self.secure = False
         self.user = None
@@ -194,19 +195,19 @@ class Link:
                     return
                 size = self.sock.send(self.out[:size])
                 del self.out[:size]
-                if self.server.cut:
-                    self.server.cut[0] -= size
+                if self.cut:
+                    self.cut[0] -= size
         except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
             pass
 
     def allowed(self):
-        return self.server.cut[0] if self.server.cut else len(self.out)
+        return self.cut[0] if self.cut else len(self.out)
 
     def fall_silent(self):
         """It has said all that it may, and ends in the midst of what it wanted to say."""
         self.out.clear()
         self.mute = True
-        if self.server.cut[1] == "rst":
+        if self.cut[1] == "rst":
             self.reset()
         else:
             self.hang_up()

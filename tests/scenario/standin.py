@@ -36,7 +36,7 @@ class Standin:
         self.bind_domain = domain  # of the JID in the bind result
         self.aliases = ""  # `al:alice …`: who logs in as al is alice
         self.chunk = ""  # so many bytes in one write
-        self.cut = None  # [so many bytes more may be said, then: rst or fin]
+        self.cut = None  # of links that are opened from now on
         self.certificate = None
         self.contacts = set()  # (user, contact): the contact sees the user's presence
         self.offline = collections.defaultdict(list)
