@@ -251,7 +251,9 @@ class Cell:
         faults += heard_with_habits(self.by_alice, bob_heard, self.habits)
         if bounced := self.bob.bounces(self.alice_jid):
             faults.append(f"{bounced} of Bob's messages came back as errors")
-        return faults + steadily_there(presences, self.habits, anew=bool(self.old))
+        return faults + steadily_there(
+            presences, repeats=self.habits.repeats_presence, anew=bool(self.old)
+        )
 
     def verdict_on_alice(self):
         said = self.by_bob.said
@@ -291,9 +293,10 @@ def names(bodies):
     return [(body or "").split(" ", 1)[0] for body in bodies]
 
 
-def steadily_there(presences, habits, anew):
+def steadily_there(presences, repeats=False, anew=False):
     """Once available, and nothing after it; a server may answer Bob's first presence with less.
 
+    repeats: her client says its presence again after a resumption.
     anew: she has given up a session and has another.
     """
     if "" not in presences:
@@ -301,7 +304,7 @@ def steadily_there(presences, habits, anew):
     since = presences[presences.index("") + 1 :]
     if anew and since.count("unavailable") == 1 and since[-1] == "":
         since.remove("unavailable")
-    if anew or habits.repeats_presence:
+    if anew or repeats:
         since = [kind for kind in since if kind]
     if since:
         return ["Bob saw Alice's presence change: " + " ".join(p or "available" for p in since)]

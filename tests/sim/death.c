@@ -51,6 +51,15 @@ void death_threatens(struct world *w)
     watch(w);
 }
 
+void death_looms(struct world *w)
+{
+    if (w->dead || w->fuse || w->calm || w->deaths >= w->set.deaths || !one_in(w, 24))
+        return;
+    w->deaths++;
+    w->fuse = 1 + below(w, 90);
+    watch(w);
+}
+
 void death_now(struct world *w)
 {
     w->deaths++;
@@ -203,7 +212,6 @@ static void recover(struct world *w, struct hold_link *l, bool there)
     if (lies) {
         counts.sent += (size_t)1 << 30;
         story->unlinked = true;
-        w->mismatch = -1;
     }
     switch (sm_recover(s, there ? &counts : NULL, w->now, h->orders, &staged)) {
     case SM_RECOVERED:
@@ -316,6 +324,8 @@ void death_follows(struct world *w)
     while (w->dead)
         rise(w);
     w->recovering = false;
+    w->mismatch =
+        -1; /* not before: in a recovery that was cut off and begins again, they are as wrong */
     if (w->holder->core->arena.stored && !w->fuse)
         watch(w);
 }

@@ -13,6 +13,9 @@
 /* Sometimes: the stores and calls until the process dies are counted from now on. */
 void death_threatens(struct world *w);
 
+/* The same where it is most dangerous: it dies within the next few stores. */
+void death_looms(struct world *w);
+
 /* If the process is dead: its successor takes over what is in the arena and in the kernel. May die
  * in doing so, again and again. */
 void death_follows(struct world *w);

@@ -6,6 +6,7 @@
 #include "tests/sim/holder.h"
 
 #include "parser/stanza.h"
+#include "tests/sim/death.h"
 #include "tests/sim/meaning.h"
 #include "tests/sim/oracle.h"
 
@@ -171,6 +172,7 @@ void holder_return(struct hold_link *l)
     struct sm_stanza one;
     unsigned count = 0;
 
+    death_looms(l->h->w);
     while (sm_undelivered(l->session, &one)) {
         enum sm_undelivered_fate how = dispose(l, &one);
 
@@ -225,6 +227,7 @@ void holder_over(struct hold_link *l)
     uint64_t left = sm_core_counts(l->h->core).left;
 
     oracle_freeing(l);
+    death_looms(w);
     sm_session_free(l->session, w->now);
     l->session = NULL;
     oracle_freed(w, s, sm_core_counts(l->h->core).left > left);

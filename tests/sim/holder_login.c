@@ -6,6 +6,7 @@
 
 #include "parser/stanza.h"
 #include "sm/wire.h"
+#include "tests/sim/death.h"
 #include "tests/sim/meaning.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/server.h"
@@ -223,6 +224,7 @@ void holder_enable_now(struct hold_connection *c)
     c->login = HOLD_SESSION;
     c->hands_over = c->present;
     c->late_ms = 0;
+    death_looms(w);
     if (w->set.parks_early)
         park(l, s);
     sm_commit(s);
@@ -351,6 +353,7 @@ static void hand_over_plain(struct hold_connection *c)
         stanza_carry(&k, raw, &item, &none, &none, &edit);
         holder_write(c, sink_span(&k));
         oracle_fate(c->link, raw, FATE_PLAIN);
+        death_looms(w);
         sm_core_left_done(c->h->core, holder_jid(c));
         oracle_sure(w);
     }
@@ -371,6 +374,7 @@ void holder_hand_over(struct hold_connection *c)
     while (sm_session_state(l->session) == SM_LIVE && sm_core_left(core, holder_jid(c))) {
         size_t now = sm_adopt(l->session, c->h->orders, c->h->w->now);
 
+        death_looms(c->h->w);
         holder_commit(l);
         if (!now)
             break;

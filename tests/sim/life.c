@@ -335,21 +335,26 @@ bool life_lives(struct world *w, uint64_t seed, bool tracing)
 
 /* --- saying it --- */
 
+/* In one write: the jobs share their standard error. */
 void world_fail(struct world *w, const struct story *s, const char *file, int line,
                 const char *format, ...)
 {
+    static char text[16384];
+    size_t room = sizeof text, len;
     va_list args;
 
-    fflush(stdout);
-    fprintf(stderr, "seed %llu: step %u, %llu ms", (unsigned long long)w->seed, w->step,
-            (unsigned long long)w->now);
+    len = (size_t)snprintf(text, room, "seed %llu: step %u, %llu ms", (unsigned long long)w->seed,
+                           w->step, (unsigned long long)w->now);
     if (s)
-        fprintf(stderr, ", story %d", story_number(w, s));
-    fprintf(stderr, ": ");
+        len += (size_t)snprintf(text + len, room - len, ", story %d", story_number(w, s));
+    len += (size_t)snprintf(text + len, room - len, ": ");
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    len += (size_t)vsnprintf(text + len, room - len, format, args);
     va_end(args);
-    fprintf(stderr, " (%s:%d)\n", file, line);
+    len = len < room - 64 ? len : room - 64;
+    len += (size_t)snprintf(text + len, room - len, " (%s:%d)\n", file, line);
+    fflush(stdout);
+    fwrite(text, 1, len, stderr);
     longjmp(w->failed, 1);
 }
 

@@ -69,7 +69,8 @@ def wait_until(is_ready, processes, what, patience=PATIENCE):
     while not is_ready():
         for process in processes:
             if process.poll() is not None:
-                raise RuntimeError(f"{what}: ended with status {process.returncode} at its start")
+                name = os.path.basename(process.args[0])
+                raise RuntimeError(f"{what}: {name} ended with status {process.returncode} at its start")
         if time.monotonic() > deadline:
             raise RuntimeError(f"{what}: not ready after {patience:.0f} s")
         time.sleep(0.02)

@@ -69,11 +69,15 @@ class Server:
     def start(self):
         raise NotImplementedError
 
-    def wait(self):
-        def is_ready():
-            return can_log_in(self.port, self.domain, self.users[-1])
+    def wait(self, before=b""):
+        """Until the last account can log in. before: what a connection begins with."""
+        self.wait_until(lambda: can_log_in(self.port, self.domain, self.users[-1], before))
 
-        process.wait_until(is_ready, self.processes, self.name)
+    def wait_until(self, is_ready):
+        try:
+            process.wait_until(is_ready, self.processes, self.name)
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self.log(8)}") from None
 
     def stop(self):
         for one in reversed(self.processes):
@@ -194,16 +198,10 @@ class Ejabberd(Server):
         ]
         return ", ".join(befriend + register) + "."
 
-    def wait(self):
+    def wait(self, before=b""):
         if self.more.get("proxy_protocol"):
-            header = b"PROXY TCP4 127.0.0.1 127.0.0.1 1000 1001\r\n"
-        else:
-            header = b""
-
-        def is_ready():
-            return can_log_in(self.port, self.domain, self.users[-1], header)
-
-        process.wait_until(is_ready, self.processes, self.name)
+            before = b"PROXY TCP4 127.0.0.1 127.0.0.1 1000 1001\r\n"
+        super().wait(before)
 
     def config(self):
         listeners = [self.listener(self.port, False)]
@@ -269,10 +267,10 @@ class Jabberd2(Server):
         self.write(self.c2s_config(), "c2s.xml")
         self.component("router")
         # The others try again only after a second if the router is not there yet.
-        process.wait_until(
-            lambda: process.accepts(self.router_port), self.processes, "jabberd2-router"
-        )
+        self.wait_until(lambda: process.accepts(self.router_port))
         self.component("sm")
+        # c2s opens the same database file, and takes no client before sm is there anyway.
+        self.wait_until(lambda: "ready for sessions" in process.tail(self.path("sm.log")))
         self.component("c2s")
 
     def component(self, name):
