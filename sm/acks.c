@@ -256,6 +256,7 @@ bool sm_acks_probe(struct sm_session *s, uint64_t now_ms)
     r->probe_covers = r->taken;
     r->probe_sent_ms = now_ms;
     r->flags |= RECORD_PROBE_OUT;
+    s->changed = true; /* whatever event it was that found it due */
     s->link_heard = false;
     s->tcp_counts = false;
     s->ask_server = false;

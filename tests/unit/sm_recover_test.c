@@ -138,6 +138,29 @@ static void what_the_kernel_has_is_not_sent_again(void **)
     finish(r);
 }
 
+/* A byte without a stanza changes clocks only; but it may find a probe due. */
+static void a_probe_is_known_whatever_event_found_it_due(void **)
+{
+    struct rig *r = rig_new();
+    struct sm_text probe;
+    size_t staged;
+
+    to_server(r, "<u n='1'/>");
+    STEP(r, SM_CLIENT_ASK);
+    answer_probe(r);
+    to_server(r, "<u n='2'/>");
+    STEP(r, SM_CLIENT_ASK);
+    assert_string_equal(sent(r), "<u n='2'/>");
+    r->now += SM_PROBE_PACE_MS;
+    STEP(r, SM_CLIENT_BYTES);
+    sm_commit(r->s);
+    assert_true(sm_unsent(r->s, &probe));
+    uint64_t at = put_on_link(r);
+    die(r);
+    assert_int_equal(recover(r, 0, at + probe.len, &staged), SM_RECOVERED);
+    finish(r);
+}
+
 static void what_was_received_is_staged(void **)
 {
     struct rig *r = rig_new();
@@ -394,6 +417,7 @@ int main(void)
         cmocka_unit_test(one_that_was_never_committed_never_was),
         cmocka_unit_test(one_that_cannot_be_resumed_ends_in_order),
         cmocka_unit_test(what_the_kernel_has_is_not_sent_again),
+        cmocka_unit_test(a_probe_is_known_whatever_event_found_it_due),
         cmocka_unit_test(what_was_received_is_staged),
         cmocka_unit_test(numbers_that_cannot_be_end_that_session),
         cmocka_unit_test(without_a_socket_it_ends),
