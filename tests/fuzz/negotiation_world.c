@@ -285,6 +285,7 @@ void world_leave(struct world *w)
         world_enter((enum world_kind)(w - worlds));
     }
     world_pass(w, FORGOTTEN_MS);
+    world_pass(w, 2000); /* clocks that were found late by that wait for another moment */
     for (unsigned i = 0; i < WORLD_WORKERS; i++)
         is_empty(w->workers[i]);
     for (size_t i = 0; i < SM_ARENAS; i++) {

@@ -379,7 +379,7 @@ void oracle_committed(struct hold_link *l)
 
     if (w->dead)
         return;
-    oracle_read(w, s, &l->session->record, h->core->arena.used > ARENA_SIZE / 2);
+    oracle_read(w, s, &l->session->record, h->core->arena.used > ARENA_CROWDED);
     oracle_look(w, s, l->session);
     fact(w, s, h->budget.used <= h->budget.max || w->shrunk,
          "more memory than there may be: expected at most %zu, seen %zu", h->budget.max,

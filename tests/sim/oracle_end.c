@@ -106,7 +106,7 @@ static void found(struct world *w, struct story *s, struct sm_session *session)
     s->freeing = false;
     if (r->said - s->start > s->said) /* that was committed, and then not said */
         s->said = r->said - s->start;
-    oracle_read(w, s, r, session->core->arena.used > ARENA_SIZE / 2);
+    oracle_read(w, s, r, session->core->arena.used > ARENA_CROWDED);
     oracle_look(w, s, session);
     happened(w, FIG_SURVIVED);
     if (r->state >= SM_ENDING)

@@ -27,6 +27,9 @@ enum {
     QUEUED = 1024,       /* stanzas ever in a session's queue, with those it adopted, at most */
     PIPE_SIZE = 32768,   /* bytes on their way in one direction */
     ARENA_SIZE = 344064, /* small enough to be copied often, with slots for more than all links */
+    /* With so much of it in use there may be no whole block for a queue that grows: the largest are
+     * 64 KiB, and need one of twice that, of which an arena so small has two. */
+    ARENA_CROWDED = 65536,
     UNSURE_MAX = 512,
 };
 
