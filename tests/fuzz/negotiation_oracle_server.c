@@ -75,13 +75,14 @@ static void check_state(const struct server_peer *s, const struct wire_element *
     const char *type = wire_attribute(e, "type");
     bool bind = wire_is(e, "jabber:client|iq") && (has(e, BIND "bind") || has(e, LEGACY)) && type &&
                 (!strcmp(type, "set") || !strcmp(type, "get"));
+    bool crossed = wire_is(e, SASL "auth") && !*s->mechanism; /* it said success unasked */
 
     if (!c || (!readable && *s->legacy))
         return;
     if (!authenticated)
         before_authentication(e);
     else if (!s->bound && readable)
-        HOLDS(bind, "%s before bind", e->name);
+        HOLDS(bind || crossed, "%s before bind", e->name);
     else if (s->bound && !s->end.ever_stalled)
         HOLDS(!bind, "%s", "a second bind");
 }

@@ -216,8 +216,8 @@ static bool settled(const struct world *w)
 
         if (second(w, (int)i) ? d->phase != DEVICE_OFFLINE : w->story_count < STORIES && !on)
             return false;
-        if (d->phase == DEVICE_ON &&
-            (d->answered < d->asked || !oracle_settled(w, &w->stories[d->story])))
+        if (d->phase == DEVICE_ON && (d->answered < d->asked || w->stories[d->story].ending ||
+                                      !oracle_settled(w, &w->stories[d->story])))
             return false;
     }
     return true;

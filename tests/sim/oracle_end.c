@@ -104,8 +104,11 @@ static void found(struct world *w, struct story *s, struct sm_session *session)
         happened(w, FIG_SESSIONS);
     }
     s->freeing = false;
-    if (r->said - s->start > s->said) /* that was committed, and then not said */
+    if (r->said - s->start > s->said) { /* that was committed, and then not said */
         s->said = r->said - s->start;
+        if (r->said == r->taken) /* it may be the promise of a <resumed/> */
+            s->resumed = s->said;
+    }
     oracle_read(w, s, r, session->core->arena.used > ARENA_CROWDED);
     oracle_look(w, s, session);
     happened(w, FIG_SURVIVED);
