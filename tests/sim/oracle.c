@@ -355,6 +355,7 @@ void oracle_read(struct world *w, struct story *s, const struct sm_record *r, bo
     if (r->state == SM_HELD && !s->held)
         happened(w, FIG_DETACHED);
     s->held = r->state == SM_HELD;
+    s->squeezed |= r->state >= SM_ENDING && crowded;
     fact(w, s, r->said - s->start >= s->said, "what was said is forgotten: expected %u, seen %u",
          s->said, r->said - s->start);
     if (s->ending)

@@ -201,8 +201,8 @@ static void check_fate(struct world *w, const struct story *s, uint32_t number)
              x >> 16, number, t->fate);
     if (t->fate || t->left || by || !s->last_own || number < s->last_own)
         return;
-    fact(w, s, !s->clean || w->set.short_memory, "s%u.%u vanished: it was read and never queued",
-         x >> 16, number);
+    fact(w, s, !s->clean || s->squeezed || w->set.short_memory,
+         "s%u.%u vanished: it was read and never queued", x >> 16, number);
 }
 
 static void check_story(struct world *w, struct story *s)

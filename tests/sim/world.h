@@ -146,6 +146,7 @@ struct story {
     bool forgiven;                /* its record was damaged: nothing is promised any more */
     bool unlinked;                /* its socket did not come back, or its counts were not true */
     bool loose;                   /* TCP's word counted as the server's */
+    bool squeezed;                /* it ended while there was little room: what came then is lost */
     bool clean;                   /* the server's end of the stream was read */
     bool replaced, ordered, mute; /* by a login; by the administrator; the server was silent */
     bool jumped; /* so much time went by at once that nothing could be read in it */
