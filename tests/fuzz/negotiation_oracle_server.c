@@ -98,6 +98,7 @@ static void server_got(void *user, const struct wire_element *e)
     struct server_peer *s = user;
 
     HOLDS(!wire_is_sm(e), "%s to a server", e->name);
+    s->asked |= wire_is(e, TLS "starttls");
     check_state(s, e);
     if (!strncmp(e->name, SASL, sizeof SASL - 1))
         is_written_anew(e);
@@ -132,8 +133,10 @@ static void server_sent(void *user, const struct wire_element *e)
         oracle_note_tag(&s->end, e, 'S', 0);
     if (wire_is(e, SASL "success"))
         s->authenticated = true;
-    if (wire_is(e, TLS "proceed") && s->host == WORLD_STARTTLS && !s->secured)
-        s->secures = true;
+    if (wire_is(e, TLS "proceed") && s->host == WORLD_STARTTLS && !s->secured) {
+        s->secures = s->asked;
+        s->end.deaf |= !s->asked; /* <starttls/> and what follows reach it in one piece */
+    }
     if (wire_is(e, "jabber:client|iq") && (jid = wire_inner(e, BIND "jid"))) {
         const char *slash = strchr(jid, '/');
 

@@ -70,21 +70,21 @@ struct server_peer {
     char mechanism[32];
     char user[PEERS_NAME]; /* who logs in, as the server reads it; "": not known */
     char resource[PEERS_NAME];
-    char account[PEERS_NAME]; /* bound, as the client was told; "": not known */
-    char thrown[PEERS_NAME];  /* the bare JID that it last gave to a bind */
-    char request[PEERS_NAME]; /* ids of the latest iq that it got, … */
-    char bind[PEERS_NAME];    /* … bind … */
-    char legacy[PEERS_NAME];  /* … set of jabber:iq:auth … */
-    char ping[PEERS_NAME];    /* … and ping */
-    struct buffer answers;    /* what a well-behaved server would say next */
-    unsigned step;            /* of the exchange */
-    uint32_t last_delivered;  /* of its tags: the index of the latest that came, plus 1 */
-    bool holds;               /* does not answer by itself */
-    bool authenticated;       /* it said <success/> */
-    bool bound;               /* the client was told so */
-    bool bye;                 /* closes when all answers are given */
-    bool told;                /* the PROXY header was read */
-    bool secures, secured;
+    char account[PEERS_NAME];     /* bound, as the client was told; "": not known */
+    char thrown[PEERS_NAME];      /* the bare JID that it last gave to a bind */
+    char request[PEERS_NAME];     /* ids of the latest iq that it got, … */
+    char bind[PEERS_NAME];        /* … bind … */
+    char legacy[PEERS_NAME];      /* … set of jabber:iq:auth … */
+    char ping[PEERS_NAME];        /* … and ping */
+    struct buffer answers;        /* what a well-behaved server would say next */
+    unsigned step;                /* of the exchange */
+    uint32_t last_delivered;      /* of its tags: the index of the latest that came, plus 1 */
+    bool holds;                   /* does not answer by itself */
+    bool authenticated;           /* it said <success/> */
+    bool bound;                   /* the client was told so */
+    bool bye;                     /* closes when all answers are given */
+    bool told;                    /* the PROXY header was read */
+    bool asked, secures, secured; /* TLS: it was asked to, it said that it will, it has */
 };
 
 /* How a client connects: bare is behind a balancer, and TLS does not begin by itself. */

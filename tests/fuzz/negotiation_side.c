@@ -263,7 +263,7 @@ bool side_hear(struct side *e)
         decrypt(e, buffer_span(&came));
     else if (e->tls == SIDE_MOCK)
         decode(e, buffer_span(&came));
-    else
+    else if (!e->deaf)
         hear(e, buffer_span(&came));
     buffer_clear(&came);
     return true;

@@ -33,7 +33,7 @@ struct side {
     bool ready;           /* its handshake is done */
     struct buffer early;  /* said before the handshake was done */
     struct wire got, sent;
-    bool deaf; /* its handshake failed */
+    bool deaf; /* its handshake failed, or what it reads would be one */
     bool hung_up;
     bool stalled; /* does not read */
     bool ever_stalled;
