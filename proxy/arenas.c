@@ -15,6 +15,7 @@
 
 #include "sm/recover.h"
 
+#include "proxy/log.h"
 #include "proxy/tools.h"
 
 #define ARENA_NAME "holdfast-arena-"
@@ -75,22 +76,30 @@ static int map(struct arenas *a, unsigned i)
 
 static int open_one(struct arenas *a, unsigned i, size_t size, struct keeper_gifts *gifts)
 {
+    struct sm_core_config config = {
+        .arena = (uint8_t)i,
+        .now_ms = tools_now(),
+        .limits = &a->limits,
+        .budget = &a->budget,
+    };
     char name[KEEPER_NAME];
     struct sm_recovery found;
     int r;
 
     name_of(name, i);
+    tools_random(config.key, sizeof config.key);
     a->kept[i] = (a->fd[i] = keeper_take(gifts, name)) >= 0;
     if ((!a->kept[i] && (r = make(&a->fd[i], name, size)) < 0) || (r = lock(a->fd[i])) < 0 ||
-        (r = map(a, i)) < 0 ||
-        (r = sm_core_open(&a->core[i],
-                          &(struct sm_core_config){.base = a->base[i],
-                                                   .size = a->size[i],
-                                                   .arena = (uint8_t)i,
-                                                   .limits = &a->limits,
-                                                   .budget = &a->budget},
-                          &found)) < 0)
+        (r = map(a, i)) < 0)
         return r;
+    config.base = a->base[i];
+    config.size = a->size[i];
+    if ((r = sm_core_open(&a->core[i], &config, &found)) < 0)
+        return r;
+    if (found.set_aside)
+        log_at(LOG_ERROR, "session_set_aside",
+               f_span("jid", (struct span){found.jid.p, found.jid.len}),
+               f_u32("stanzas", found.stanzas));
     a->sessions += found.sessions;
     a->left += found.left;
     a->damaged += found.damaged;
@@ -101,13 +110,17 @@ int arenas_keep(const struct arenas *a)
 {
     struct keeper_proof proof;
     char name[KEEPER_NAME];
+    bool all = true;
     int r;
 
     for (unsigned i = 0; i < SM_ARENAS; i++) {
         name_of(name, i);
+        all &= a->kept[i];
         if (!a->kept[i] && (r = keeper_keep(name, &a->fd[i], 1)) < 0)
             return r;
     }
+    if (all) /* a keeper that gave all may have no room for a proof */
+        return 0;
     if ((r = keeper_prove(&proof)) < 0)
         return r;
     if (poll(&(struct pollfd){.fd = proof.done, .events = POLLIN}, 1, PROOF_MS) != 1) {

@@ -40,8 +40,9 @@ static uint32_t open_now(void)
 void descriptors_count(struct descriptors *d)
 {
     struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
-    uint32_t own = open_now() + DESCRIPTORS_SPARE, all;
+    uint32_t own = open_now() + DESCRIPTORS_SPARE, all, taken = atomic_load(&d->used);
 
+    own -= taken < own ? taken : own;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     all = limit.rlim_cur > INT32_MAX ? INT32_MAX : (uint32_t)limit.rlim_cur;
     d->most = all > own ? all - own : 0;

@@ -10,6 +10,7 @@
 
 #include "parser/jid.h"
 #include "proxy/client_entry.h"
+#include "proxy/keeper.h"
 #include "proxy/kernel.h"
 #include "proxy/log.h"
 #include "proxy/offence.h"
@@ -78,7 +79,7 @@ static const char *park(struct link *l, uint32_t arena)
     struct kernel_counts counts;
 
     if (!l->tools->parking)
-        return "no keeper";
+        return "the keeper has no room"; /* or there is none, and nobody is told */
     if (!sm_session_resumable(l->session))
         return "not resumable";
     if (l->tls)
@@ -155,11 +156,11 @@ void enable_session(struct client *c, const struct item *item)
     c->hands_over = c->present;
     client_deadline(c, 0);
     mortal = park(l, sm_id_arena(k.p, k.len));
-    l->tools->counters.unsurvivable += mortal && l->tools->parking;
+    l->tools->counters.unsurvivable += mortal && keeper_there();
     relay_sid(l->session, sid);
     log_at(LOG_INFO, "session_start", f_str("sid", sid), f_u64("conn", c->id), f_u64("link", l->id),
            f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)),
-           f_str("mortal", l->tools->parking ? mortal : NULL));
+           f_str("mortal", keeper_there() ? mortal : NULL));
     orders_obey(l);
     thin_out(c->tools, core, (struct sm_text){k.p, k.len});
 }

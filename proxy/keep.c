@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,11 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/stored.h"
 
 enum {
     STORED_MAX = 1536,   /* their names have to fit into one string of the environment */
+    OWN = 32,            /* descriptors for itself, and for a message on its way */
     SLOWER_MS = 100,     /* one that dies before it is ready is started more slowly, by this, … */
     SLOWEST_MS = 5000,   /* … doubled each time, up to this */
     PATIENCE_MS = 30000, /* with a daemon that is to end */
@@ -241,6 +244,20 @@ static void on_signals(struct keep *k)
 
 /* --- a life --- */
 
+/* Whatever is held has to be handed over: for a moment each needs two more places, which could lie
+ * behind all those that hold one now. */
+static size_t room(void)
+{
+    struct rlimit limit = {0};
+
+    descriptors_raise();
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < OWN)
+        return 0;
+    rlim_t most = (limit.rlim_cur - OWN) / 3;
+
+    return most < STORED_MAX ? (size_t)most : STORED_MAX;
+}
+
 static int open_signals(int *out)
 {
     sigset_t set;
@@ -323,7 +340,7 @@ int keep_run(const char *program, char *const *arguments, const char *folder)
                      .arguments = arguments,
                      .notify = -1,
                      .signals = -1,
-                     .stored.most = STORED_MAX};
+                     .stored.most = room()};
     int r;
 
     if ((r = open_signals(&k.signals)) < 0 || (r = open_notify(&k, folder)) < 0 ||

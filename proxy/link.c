@@ -93,6 +93,7 @@ struct link *link_found(struct tools *tools, struct sm_session *session, int fd,
     l->phase = LINK_OPEN;
     link_arrive(l, tools);
     descriptors_take(tools->descriptors, 1);
+    l->counted = true;
     if (session)
         sm_session_set_user(session, l);
     return l;

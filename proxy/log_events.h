@@ -9,7 +9,8 @@
 #define LOG_EVENTS(X)                                                                       \
     /* the process */                                                                       \
     X("start",           "Holdfast is up and serves")                                       \
-    X("stop",            "Holdfast goes down; sessions are left to the keeper")             \
+    X("stop",            "Holdfast goes down")                                              \
+    X("stopped",         "it is down; sessions that it ended, and those left to its keeper") \
     X("config",          "a mistake or a warning in the configuration, with file and line") \
     X("config_reloaded", "certificates and keys were read anew")                            \
     X("certificate_failed", "a certificate, key or CA cannot be used")                      \
@@ -27,6 +28,7 @@
     X("recovery",        "what was found of an earlier process")                             \
     X("recovered",       "a session of an earlier process goes on")                         \
     X("recovery_failed", "something of an earlier process could not be used")               \
+    X("session_set_aside", "this session was in work at each of the last five deaths: it is ended") \
     X("socket_unused",   "systemd gave a socket that belongs to no [listen]")               \
     /* a client's connection */                                                             \
     X("accepted",        "a client's connection was accepted")                              \

@@ -40,7 +40,10 @@ struct holdfast {
     ev_timer alive;
     atomic_uint answers; /* of workers, since systemd was last told */
     bool arenas_open;
-    bool leaves; /* sessions to the keeper, when it stops */
+    bool ends;      /* when it stops: all sessions */
+    bool leaves;    /* … none that the keeper can have */
+    uint64_t ended; /* sessions, at the stop */
+    uint64_t left;  /* … to the keeper */
     struct keeper_gifts gifts;
 };
 
@@ -125,7 +128,8 @@ static void on_stop(struct ev_loop *loop, ev_signal *s, int)
 {
     struct holdfast *h = s->data;
 
-    h->leaves = s->signum == SIGTERM && h->setup.keeper;
+    h->ends |= s->signum == SIGINT; /* both may come; the graver one counts */
+    h->leaves = !h->ends && h->setup.keeper;
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -230,6 +234,7 @@ static int begin(struct holdfast *h, uint32_t counter_start)
         (r = arenas_open(&h->arenas, h->conf, counter_start, &h->gifts)) < 0)
         return r;
     h->arenas_open = true;
+    tls_keys_keep(h->setup.tls, h->arenas.core[0], tools_now());
     /* Before anybody is let in: a signal that comes from here on waits until the loop runs. */
     on_signal(h, &h->hup, SIGHUP, on_hup);
     on_signal(h, &h->term, SIGTERM, on_stop);
@@ -244,6 +249,17 @@ static int begin(struct holdfast *h, uint32_t counter_start)
     return 0;
 }
 
+static uint64_t sessions_in(const struct arenas *arenas)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < SM_ARENAS; i++)
+        for (struct sm_session *s = sm_core_next(arenas->core[i], NULL); s;
+             s = sm_core_next(arenas->core[i], s))
+            count++;
+    return count;
+}
+
 static void finish(struct holdfast *h)
 {
     struct worker_setup *setup = &h->setup;
@@ -253,15 +269,17 @@ static void finish(struct holdfast *h)
             worker_stop(setup->all[i], h->leaves);
     for (unsigned i = 0; setup->all && i < setup->workers; i++)
         if (setup->all[i])
-            worker_join(setup->all[i]);
+            h->ended += worker_join(setup->all[i]);
     control_free(h->control);
     for (unsigned i = 0; setup->all && i < setup->workers; i++)
         worker_free(setup->all[i]);
     free(setup->all);
     recover_clear(setup);
     keeper_gifts_clear(&h->gifts);
-    if (h->arenas_open)
+    if (h->arenas_open) {
+        h->left = h->leaves ? sessions_in(&h->arenas) : 0;
         arenas_close(&h->arenas);
+    }
     admission_free(setup->admission);
     resolve_free(setup->resolve);
     tls_keys_release(setup->tls);
@@ -338,6 +356,7 @@ static int serve(const struct arguments *arguments)
     sd_notify(0, "STOPPING=1");
     log_at(LOG_INFO, "stop", f_str("version", HOLDFAST_VERSION));
     finish(&h);
+    log_at(LOG_INFO, "stopped", f_u64("ended", h.ended), f_u64("left", h.left));
     return 0;
 }
 

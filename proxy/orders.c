@@ -14,6 +14,11 @@
 #include "proxy/upward.h"
 #include "sm/wire.h"
 
+void orders_begin(struct link *l)
+{
+    sm_core_post(sm_session_core(l->session), l->session);
+}
+
 bool orders_tell(struct link *l, struct sm_event event)
 {
     event.now_ms = tools_now();
@@ -206,6 +211,7 @@ void orders_deadlines(struct tools *tools)
         if (!tools->cores[i])
             continue;
         while ((s = next_due(tools->cores[i]))) {
+            orders_begin(sm_session_user(s));
             orders_tell(sm_session_user(s), (struct sm_event){.type = SM_DEADLINE});
             orders_obey(sm_session_user(s));
         }
@@ -252,8 +258,10 @@ void orders_housekeeping(struct tools *tools)
     read_again(tools);
 }
 
-void orders_finish_all(struct tools *tools, bool leave)
+unsigned orders_finish_all(struct tools *tools, bool leave)
 {
+    unsigned ended = 0;
+
     for (size_t i = 0; i < SM_ARENAS; i++) {
         struct sm_core *core = tools->cores[i];
         struct sm_session *s = NULL, *next;
@@ -266,6 +274,8 @@ void orders_finish_all(struct tools *tools, bool leave)
                 continue;
             orders_tell(l, (struct sm_event){.type = SM_FINISH, .end = SM_END_ORDERED});
             orders_obey(l);
+            ended++;
         }
     }
+    return ended;
 }

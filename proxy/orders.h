@@ -8,6 +8,10 @@
 
 #include "proxy/link.h"
 
+/* The session is worked on from now until its next commit: should the process die of that, again
+ * and again, its successors know of whom. */
+void orders_begin(struct link *l);
+
 /* One event for the session of a link, into the worker's orders. */
 bool orders_tell(struct link *l, struct sm_event event);
 
@@ -30,5 +34,5 @@ void orders_relieve(struct tools *tools);
 /* Once a second: memory that can be given back, links that waited for some. */
 void orders_housekeeping(struct tools *tools);
 
-/* Every session of this worker ends in order. */
-void orders_finish_all(struct tools *tools, bool leave);
+/* Every session of this worker ends in order; leave: but for those that are parked. How many do. */
+unsigned orders_finish_all(struct tools *tools, bool leave);

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "sm/limits.h"
 
 enum {
     PROOF_MS = 10000, /* at the start: systemd may be busy starting others */
     MOSTLY_DEAD = 4,  /* a full lot is given up when fewer than a quarter live */
+    LOT_DESCRIPTORS = 2,
 };
 
 LIST_HEAD(parked_list, parked);
@@ -31,12 +33,14 @@ struct parking_lot {
     char name[KEEPER_NAME];
     unsigned parked, alive;
     bool proven, full;
+    bool counted; /* among the descriptors taken; those that were found were open before */
 };
 
 LIST_HEAD(parking_lots, parking_lot);
 
 struct parking {
     struct ev_loop *loop;
+    struct descriptors *descriptors;
     struct parking_lots lots;           /* all */
     struct parking_lot *now[SM_ARENAS]; /* being filled; NULL: none */
     struct parked_list waiting;
@@ -57,6 +61,8 @@ static void close_lot(struct parking_lot *l)
     ev_io_stop(l->parking->loop, &l->proving);
     keeper_proof_clear(&l->proof);
     lot_close(&l->lot);
+    if (l->counted)
+        descriptors_give(l->parking->descriptors, LOT_DESCRIPTORS);
     LIST_REMOVE(l, entry);
     free(l);
 }
@@ -96,6 +102,8 @@ static int hand_over(struct parking *p, struct parking_lot **out)
     name_anew(name);
     if (!(l = add_lot(p, name)))
         return -ENOMEM;
+    descriptors_take(p->descriptors, LOT_DESCRIPTORS);
+    l->counted = true;
     if ((r = lot_open(&l->lot)) < 0 ||
         (r = keeper_keep(name, (int[]){l->lot.near, l->lot.far}, 2)) < 0 ||
         (r = keeper_prove(&l->proof)) < 0) {
@@ -154,7 +162,8 @@ static void fetch_spares(struct parking *p)
 
 /* --- a life --- */
 
-/* At the start nothing else can be done meanwhile. */
+/* At the start nothing else can be done meanwhile. A keeper that is full has lots of an earlier
+ * process: with some of them given up there will be room. */
 static int first_spares(struct parking *p)
 {
     for (unsigned i = 0; i < p->spares; i++) {
@@ -166,15 +175,16 @@ static int first_spares(struct parking *p)
         if (poll(&(struct pollfd){.fd = l->proof.done, .events = POLLIN}, 1, PROOF_MS) != 1)
             return -ETIMEDOUT;
         if (!keeper_proven(&l->proof)) {
-            (void)keeper_drop(l->name);
-            return -ENOSPC;
+            refuse(l);
+            return 0;
         }
         l->proven = true;
     }
     return 0;
 }
 
-int parking_new(struct parking **out, struct ev_loop *loop, unsigned spares)
+int parking_new(struct parking **out, struct ev_loop *loop, struct descriptors *descriptors,
+                unsigned spares)
 {
     struct parking *p = calloc(1, sizeof *p);
     int r;
@@ -182,6 +192,7 @@ int parking_new(struct parking **out, struct ev_loop *loop, unsigned spares)
     if (!p)
         return -ENOMEM;
     p->loop = loop;
+    p->descriptors = descriptors;
     p->spares = spares;
     LIST_INIT(&p->lots);
     LIST_INIT(&p->waiting);
@@ -226,8 +237,10 @@ bool parking_found(struct parking *p, const char *name, struct lot *lot,
     struct parking_lot *l = count ? add_lot(p, name) : NULL;
 
     if (!l) {
-        if (!count)
+        if (!count) {
             (void)keeper_drop(name);
+            p->refused = false;
+        }
         lot_close(lot);
         return !count;
     }

@@ -17,6 +17,7 @@
 
 #define PARKING_NAME "holdfast-lot-"
 
+struct descriptors;
 struct parking;
 struct parking_lot;
 
@@ -28,8 +29,10 @@ struct parked { /* part of what has the socket; zeroed: never parked */
     bool waiting; /* for a lot */
 };
 
-/* Hands `spares` lots to the keeper and waits for the proof. 0; -errno: nothing can be parked. */
-[[nodiscard]] int parking_new(struct parking **out, struct ev_loop *loop, unsigned spares);
+/* Hands `spares` lots to the keeper, or as many as it has room for, and waits for the proof. 0;
+ * -errno: nothing can be parked. */
+[[nodiscard]] int parking_new(struct parking **out, struct ev_loop *loop,
+                              struct descriptors *descriptors, unsigned spares);
 /* What is parked stays so. NULL is allowed. */
 void parking_free(struct parking *p);
 

@@ -85,6 +85,11 @@ static int look_at(struct recovery *r, struct found_lot *l)
             continue;
         }
         l->total++;
+        if (ticket.arena >= SM_ARENAS) { /* nobody of ours parked that */
+            log_at(LOG_ERROR, "recovery_failed", f_str("lot", l->name), f_str("why", "no ticket"));
+            close(fd);
+            continue;
+        }
         if ((n = add_place(r, &ticket, fd)) < 0) {
             close(fd);
             return n;
@@ -135,7 +140,15 @@ static int by_owner(const void *a, const void *b)
     return compare(&((const struct place *)a)->ticket, &((const struct place *)b)->ticket);
 }
 
-/* A renewal that was cut off leaves a socket in two lots. */
+static bool is_open(const struct place *p)
+{
+    struct kernel_counts counts;
+
+    return kernel_count(p->fd, &counts) == 0 && !counts.closed;
+}
+
+/* A renewal that was cut off leaves a socket in two lots. Two sockets have one owner if an arena
+ * was lost, and begun anew, while its lots were not: the older was ended then. */
 static void drop_doubles(struct recovery *r)
 {
     size_t kept = 0;
@@ -143,10 +156,16 @@ static void drop_doubles(struct recovery *r)
     if (r->count)
         qsort(r->places, r->count, sizeof *r->places, by_owner);
     for (size_t i = 0; i < r->count; i++) {
-        if (kept && !by_owner(&r->places[kept - 1], &r->places[i]))
-            close(r->places[i].fd);
-        else
-            r->places[kept++] = r->places[i];
+        struct place *last = kept ? &r->places[kept - 1] : NULL, now = r->places[i];
+
+        if (!last || by_owner(last, &now)) {
+            r->places[kept++] = now;
+        } else if (last->ticket.cookie != now.ticket.cookie && !is_open(last)) {
+            close(last->fd);
+            *last = now;
+        } else {
+            close(now.fd);
+        }
     }
     r->count = kept;
 }
@@ -314,8 +333,7 @@ static void end_orphans(struct recovery *r)
 
         if (p->fd < 0)
             continue;
-        l = link_found(tools_of(r, p->ticket.arena % SM_ARENAS), NULL, p->fd, r->nowhere,
-                       &downward_handler);
+        l = link_found(tools_of(r, p->ticket.arena), NULL, p->fd, r->nowhere, &downward_handler);
         if (!l) {
             net_end(p->fd);
             close(p->fd);

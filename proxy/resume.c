@@ -102,7 +102,8 @@ static void put_back(struct client *c, struct sm_session *s)
     c->link = l;
     l->client = c;
     c->login = LOGIN_RESUMED;
-    c->present = true;
+    /* Who lost the connection before its first presence was taken says it now. */
+    c->present = !sm_core_left(sm_session_core(s), who.jid);
     n->resume_waits = false;
     client_deadline(c, 0);
     c->tools->counters.resumptions++;

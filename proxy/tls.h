@@ -12,6 +12,7 @@
 
 #include "proxy/buffer.h"
 #include "proxy/conf.h"
+#include "sm/core.h"
 
 struct tls;      /* one connection's layer */
 struct tls_keys; /* the certificates of all hosts; counted references, so that a reload harms nobody
@@ -22,6 +23,9 @@ struct tls_keys; /* the certificates of all hosts; counted references, so that a
  * logged. */
 [[nodiscard]] int tls_keys_new(struct tls_keys **out, const struct conf *conf,
                                const struct tls_keys *before);
+/* Ticket keys outlive the process in the keepsake of a core: those found there are taken, unless
+ * they are a day old, and otherwise its own put there. Before the first handshake. */
+void tls_keys_keep(struct tls_keys *keys, struct sm_core *core, uint64_t now_ms);
 struct tls_keys *tls_keys_hold(struct tls_keys *keys);
 void tls_keys_release(struct tls_keys *keys); /* NULL is allowed */
 

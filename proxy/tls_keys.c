@@ -6,14 +6,16 @@
  */
 #include "proxy/tls_keys.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "proxy/log.h"
 
-enum { TICKET_KEYS_MAX = 128 };
+enum { TICKET_KEYS_MAX = 128, TICKET_KEYS_MS = 24 * 3600 * 1000 };
 
 struct tls_host {
     SSL_CTX *server;
@@ -120,14 +122,53 @@ static bool host_init(struct tls_host *h, const struct conf_host *host, struct t
            (host->upstream_tls == CONF_UPSTREAM_PLAIN || (h->upstream = upstream_new(host)));
 }
 
-static void take_over_tickets(SSL_CTX *to, SSL_CTX *from)
+struct ticket_keys {
+    uint64_t since_ms;
+    unsigned char bytes[TICKET_KEYS_MAX];
+};
+
+static_assert(sizeof(struct ticket_keys) <= SM_KEEPSAKE);
+
+/* How many bytes; 0: OpenSSL's are not what this is made for. */
+static size_t read_tickets(SSL_CTX *from, struct ticket_keys *to)
 {
-    unsigned char keys[TICKET_KEYS_MAX];
     long len = SSL_CTX_get_tlsext_ticket_keys(from, NULL, 0);
 
-    if (len > 0 && len <= TICKET_KEYS_MAX && SSL_CTX_get_tlsext_ticket_keys(from, keys, len) == 1)
-        (void)SSL_CTX_set_tlsext_ticket_keys(to, keys, len);
-    OPENSSL_cleanse(keys, sizeof keys);
+    if (len <= 0 || len > TICKET_KEYS_MAX ||
+        SSL_CTX_get_tlsext_ticket_keys(from, to->bytes, len) != 1)
+        return 0;
+    return (size_t)len;
+}
+
+static void take_over_tickets(SSL_CTX *to, SSL_CTX *from)
+{
+    struct ticket_keys keys;
+    size_t len = read_tickets(from, &keys);
+
+    if (len)
+        (void)SSL_CTX_set_tlsext_ticket_keys(to, keys.bytes, (long)len);
+    OPENSSL_cleanse(&keys, sizeof keys);
+}
+
+void tls_keys_keep(struct tls_keys *keys, struct sm_core *core, uint64_t now_ms)
+{
+    union {
+        struct ticket_keys keys;
+        char bytes[SM_KEEPSAKE];
+    } kept;
+    struct ticket_keys own = {.since_ms = now_ms};
+    size_t len = read_tickets(keys->hosts[0].server, &own);
+    size_t size = offsetof(struct ticket_keys, bytes) + len;
+
+    if (!len)
+        return;
+    if (sm_core_kept(core, kept.bytes) == size && now_ms - kept.keys.since_ms < TICKET_KEYS_MS)
+        for (size_t i = 0; i < keys->count; i++)
+            (void)SSL_CTX_set_tlsext_ticket_keys(keys->hosts[i].server, kept.keys.bytes, (long)len);
+    else
+        sm_core_keep(core, &own, size);
+    OPENSSL_cleanse(&own, sizeof own);
+    OPENSSL_cleanse(&kept, sizeof kept);
 }
 
 int tls_keys_new(struct tls_keys **out, const struct conf *conf, const struct tls_keys *before)

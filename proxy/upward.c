@@ -263,8 +263,10 @@ static void client_bytes(struct client *c, struct span fresh)
 {
     if (c->frozen)
         return;
-    if (c->link && c->link->session)
+    if (c->link && c->link->session) {
+        orders_begin(c->link);
         orders_tell(c->link, (struct sm_event){.type = SM_CLIENT_BYTES});
+    }
     take_items(c, fresh);
     client_batch_done(c);
 }

@@ -34,6 +34,7 @@ struct worker {
     bool running;
     bool stopping;
     bool leaves;          /* … what is parked to the next process */
+    unsigned ended;       /* … so many sessions */
     pthread_mutex_t lock; /* of the mailbox */
     struct mails mails;
     struct mail *last; /* to stop it: for this there is always memory. NULL once it was sent */
@@ -209,7 +210,7 @@ static void begin_parking(struct tools *t)
 
     for (unsigned i = 0; i < SM_ARENAS; i++)
         arenas += t->cores[i] != NULL;
-    if ((r = parking_new(&t->parking, t->loop, arenas)) < 0)
+    if ((r = parking_new(&t->parking, t->loop, t->descriptors, arenas)) < 0)
         log_at(LOG_ERROR, "keeper_refused", f_err("why", r));
 }
 
@@ -329,7 +330,7 @@ static void stop(struct tools *tools, void *arg)
     listeners_close(&w->listeners);
     while ((c = first_open(tools)))
         farewell_client(c, END_STOP, SPAN_NONE);
-    orders_finish_all(tools, w->leaves);
+    w->ended = orders_finish_all(tools, w->leaves);
     ev_timer_init(&w->patience, on_patience_over, PATIENCE_S, 0.);
     w->patience.data = w;
     ev_timer_start(tools->loop, &w->patience);
@@ -351,11 +352,12 @@ struct tools *worker_tools(struct worker *w)
     return &w->tools;
 }
 
-void worker_join(struct worker *w)
+unsigned worker_join(struct worker *w)
 {
     if (w->running)
         pthread_join(w->thread, NULL);
     w->running = false;
+    return w->ended;
 }
 
 void worker_free(struct worker *w)

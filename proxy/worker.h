@@ -45,7 +45,8 @@ struct tools *worker_tools(struct worker *w);
 [[nodiscard]] int worker_start(struct worker *w);
 /* Ends it: connections are closed, nothing is said. leave: what is parked is the next process's. */
 void worker_stop(struct worker *w, bool leave);
-void worker_join(struct worker *w);
+/* How many sessions it ended. */
+unsigned worker_join(struct worker *w);
 
 /* Has `deed` done on the worker's thread, soon. False: no memory. */
 typedef void worker_deed(struct tools *tools, void *arg);

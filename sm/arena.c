@@ -79,6 +79,33 @@ uint64_t arena_posted(const struct arena *a)
     return arena_word(a, offsetof(struct arena_header, posted));
 }
 
+struct keepsake { /* in the header page, behind all else; a page that never had one is zeroes */
+    uint64_t len;
+    char bytes[ARENA_KEEPSAKE];
+};
+
+enum { KEEPSAKE_AT = 2048 };
+
+static_assert(KEEPSAKE_AT + sizeof(struct keepsake) <= EXTENT_PAGE);
+
+void arena_keep(struct arena *a, const void *bytes, size_t len)
+{
+    assert(len <= ARENA_KEEPSAKE);
+    arena_commit(a, KEEPSAKE_AT, 0);
+    arena_put(a, KEEPSAKE_AT + offsetof(struct keepsake, bytes), bytes, len);
+    arena_commit(a, KEEPSAKE_AT, len);
+}
+
+size_t arena_kept(const struct arena *a, void *bytes)
+{
+    const struct keepsake *k = arena_at(a, KEEPSAKE_AT);
+
+    if (k->len > ARENA_KEEPSAKE)
+        return 0;
+    memcpy(bytes, k->bytes, k->len);
+    return k->len;
+}
+
 /* --- a life --- */
 
 /* As a formatted arena's header begins, but for what changes in it. */

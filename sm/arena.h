@@ -85,6 +85,12 @@ void arena_give_slot(struct arena *a, uint32_t slot, size_t slot_size);
 /* As extents_spare, the offset from base. */
 [[nodiscard]] bool arena_spare(struct arena *a, size_t *at, size_t *len);
 
-/* The posted word: which session is being received for. 0: none. */
+/* The posted word: which session is being worked on, and received for. 0: none. */
 void arena_post(struct arena *a, uint64_t word);
 [[nodiscard]] uint64_t arena_posted(const struct arena *a);
+
+/* A few bytes for the successor of this process: all of them are kept, or none. */
+enum { ARENA_KEEPSAKE = 256 };
+void arena_keep(struct arena *a, const void *bytes, size_t len);
+/* What was kept, into ARENA_KEEPSAKE bytes; gives how much, 0: nothing. */
+[[nodiscard]] size_t arena_kept(const struct arena *a, void *bytes);

@@ -174,6 +174,12 @@ void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_m
     core_sort(core, s, deadline_ms);
 }
 
+void core_idle(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms)
+{
+    record_unpost(&core->arena, s->node.slot);
+    registry_set_deadline(&core->registry, &s->node, deadline_ms);
+}
+
 void core_sort(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms)
 {
     registry_set_deadline(&core->registry, &s->node, deadline_ms);
@@ -350,6 +356,18 @@ void sm_core_post(struct sm_core *core, struct sm_session *s)
     uint32_t slot = s->node.slot;
 
     arena_post(&core->arena, (uint64_t)generation_of(core, slot) << 32 | (slot + 1));
+}
+
+static_assert((int)SM_KEEPSAKE == (int)ARENA_KEEPSAKE);
+
+void sm_core_keep(struct sm_core *core, const void *bytes, size_t len)
+{
+    arena_keep(&core->arena, bytes, len);
+}
+
+size_t sm_core_kept(const struct sm_core *core, void *bytes)
+{
+    return arena_kept(&core->arena, bytes);
 }
 
 struct sm_counts sm_core_counts(const struct sm_core *core)

@@ -18,6 +18,7 @@ struct sm_core_config {
     size_t size; /* bytes, multiple of the page size */
     uint8_t node, arena;
     uint64_t key[2]; /* random bytes, of this process alone: whose sessions are found by them */
+    uint64_t now_ms; /* CLOCK_BOOTTIME; for sm_core_open */
     const struct sm_limits *limits; /* a loan for the core's life */
     struct sm_budget *budget;       /* shared by all cores */
 };
@@ -74,11 +75,17 @@ void sm_core_left_done(struct sm_core *core, struct sm_text jid);
 [[nodiscard]] bool sm_core_spare(struct sm_core *core, size_t *offset, size_t *len);
 
 /* The staging area: where the caller receives from links, SM_STAGING bytes, in the arena. The word
- * that names the session being received for is stored by sm_core_post before, and cleared by the
- * commit. */
+ * that names the session being received for, or worked on, is stored by sm_core_post before, and
+ * cleared by sm_commit. */
 enum { SM_STAGING = 65536 };
 char *sm_core_staging(struct sm_core *core);
 void sm_core_post(struct sm_core *core, struct sm_session *s);
+
+/* A few bytes of the caller's that a successor of this process finds again, all or none of them:
+ * sm_core_kept gives how many, 0 if there are none. */
+enum { SM_KEEPSAKE = 256 };
+void sm_core_keep(struct sm_core *core, const void *bytes, size_t len);
+[[nodiscard]] size_t sm_core_kept(const struct sm_core *core, void *bytes);
 
 struct sm_counts {
     uint64_t sessions, born, resumed, detached, taken_over;

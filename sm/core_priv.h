@@ -57,7 +57,9 @@ typedef int arena_begin(struct arena *a, void *base, size_t size, size_t slot_si
  * adopted. Sets the deadline (UINT64_MAX: none), and what sm_core_pressed goes by. */
 void core_commit(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms);
 
-/* The latter alone: for a record that is true already. */
+/* For a record that is true already: nothing is to be committed, … */
+void core_idle(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms);
+/* … or it was just found. */
 void core_sort(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms);
 
 /* Frees what is in the heap for a session, with or without a handle, that nothing finds any more.

@@ -184,7 +184,7 @@ int record_new(struct arena *a, struct sm_id *id, const struct sm_identity *iden
 }
 
 /* A commit of the session that a receive was outstanding for holds what was received. */
-static void received(struct arena *a, uint32_t slot)
+void record_unpost(struct arena *a, uint32_t slot)
 {
     if ((uint32_t)arena_posted(a) == slot + 1)
         arena_post(a, 0);
@@ -200,7 +200,7 @@ void record_commit(struct arena *a, uint32_t slot, struct sm_record *r)
               at + offsetof(struct record_slot, copy) + (r->commit & 1) * sizeof(struct sm_record),
               r, sizeof *r);
     arena_commit(a, at + offsetof(struct record_slot, selector), r->commit);
-    received(a, slot);
+    record_unpost(a, slot);
 }
 
 void record_drop(struct arena *a, uint32_t slot)
@@ -208,7 +208,7 @@ void record_drop(struct arena *a, uint32_t slot)
     const struct record_slot *s = record_slot(a, slot);
 
     arena_commit(a, slot_at(a, slot) + offsetof(struct record_slot, selector), 0);
-    received(a, slot);
+    record_unpost(a, slot);
     arena_give(a, s->identity, extent_size(s->identity_len));
     arena_give_slot(a, slot, SLOT);
 }

@@ -89,6 +89,8 @@ const struct sm_record *record_read(const struct arena *a, uint32_t slot);
 /* Takes the slot and the extents that its record, which is valid, names. False, and nothing taken:
  * one of them is somebody else's. */
 [[nodiscard]] bool record_claim(struct arena *a, uint32_t slot);
+/* Takes the posted word back, if it names this slot's session. */
+void record_unpost(struct arena *a, uint32_t slot);
 /* The slot, which nobody has taken, becomes vacant; what it names is not touched. */
 void record_discard(struct arena *a, uint32_t slot);
 

@@ -9,6 +9,7 @@
 #include "sm/recover.h"
 
 #include "sm/core_priv.h"
+#include "sm/deaths.h"
 #include "sm/ending.h"
 #include "sm/session_priv.h"
 
@@ -57,6 +58,26 @@ static void discard_adopted(struct sm_core *core)
             record_slot(&core->arena, r->adopted_slot)->id.generation == r->adopted_generation)
             record_discard(&core->arena, r->adopted_slot);
     }
+}
+
+/* Whoever kills each process that takes it over does so no more. */
+static void set_aside(struct sm_core *core, uint64_t now_ms, struct sm_recovery *found)
+{
+    uint64_t word = arena_posted(&core->arena);
+    uint32_t slot = (uint32_t)word - 1, generation = (uint32_t)(word >> 32);
+    const struct sm_record *r;
+
+    if (!deaths_note(&core->arena, now_ms))
+        return;
+    if (slot < arena_slots_high(&core->arena) && (r = record_read(&core->arena, slot)) &&
+        record_slot(&core->arena, slot)->id.generation == generation) {
+        found->set_aside = 1;
+        found->aside = (struct sm_place){slot, generation, r->link_received};
+        found->stanzas = r->down.count;
+        found->jid = record_identity(&core->arena, slot).jid;
+        record_discard(&core->arena, slot);
+    }
+    arena_post(&core->arena, 0);
 }
 
 /* --- handles --- */
@@ -194,6 +215,7 @@ int sm_core_open(struct sm_core **out, const struct sm_core_config *config,
         return -EPROTO;
     }
     discard_damaged(core, found);
+    set_aside(core, config->now_ms, found);
     discard_adopted(core);
     core_stones_open(core);
     if ((r = find_and_sort(core, found)) < 0) {

@@ -15,10 +15,20 @@
 
 #include "sm/session.h"
 
-struct sm_recovery {   /* what sm_core_open found */
-    uint32_t sessions; /* with a handle */
-    uint32_t left;     /* of ended ones, whose messages wait for the next session */
-    uint32_t damaged;  /* records that were not to be believed, and are no more */
+/* Where a session lives: with its arena, what a socket is parked under. */
+struct sm_place {
+    uint32_t slot, generation;
+    uint64_t received; /* bytes of its link that its record knows */
+};
+
+struct sm_recovery {       /* what sm_core_open found */
+    uint32_t sessions;     /* with a handle */
+    uint32_t left;         /* of ended ones, whose messages wait for the next session */
+    uint32_t damaged;      /* records that were not to be believed, and are no more */
+    uint32_t set_aside;    /* 1: a session was being worked on at each of the last deaths, … */
+    struct sm_place aside; /* … lived here, … */
+    uint32_t stanzas;      /* … held so many for its client, … */
+    struct sm_text jid; /* … was this one's, and is no more; lies in the arena, for the moment */
 };
 
 /* The core on memory that an earlier process formatted and died on; fresh memory (zeroes, or not
@@ -31,11 +41,6 @@ struct sm_recovery {   /* what sm_core_open found */
  * in this arena. */
 [[nodiscard]] struct sm_session *sm_core_posted(struct sm_core *core);
 
-/* Where a session lives: with its arena, what a socket is parked under. */
-struct sm_place {
-    uint32_t slot, generation;
-    uint64_t received; /* bytes of its link that its record knows */
-};
 struct sm_place sm_session_place(const struct sm_session *s);
 
 struct sm_link_counts { /* of the link's socket, since connect, as the kernel counts them */

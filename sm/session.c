@@ -98,7 +98,7 @@ void sm_commit(struct sm_session *s)
     if (s->changed)
         core_commit(s->core, s, next_ms);
     else
-        registry_set_deadline(&s->core->registry, &s->node, next_ms);
+        core_idle(s->core, s, next_ms);
     s->changed = s->held_now = false;
 }
 

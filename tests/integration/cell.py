@@ -51,10 +51,11 @@ class Script:
 class Cell:
     """front: (host, port for STARTTLS, port for direct TLS) of what Alice talks to."""
 
-    def __init__(self, client, server, cut, habits, command, front, ca):
+    def __init__(self, client, server, cut, habits, command, front, ca, holdfast=None):
         self.client, self.server, self.cut = client, server, cut
         self.habits, self.command, self.front, self.ca = habits, command, front, ca
         self.tls = TLS_OF[cut]
+        self.holdfast = holdfast
         self.alice_jid = f"{alice_name(client, cut)}@{server.domain}"
         self.bob_jid = f"{bob_name(client, cut)}@{server.domain}"
         self.by_alice, self.by_bob = Script("a"), Script("b")
@@ -242,6 +243,22 @@ class Cell:
         self.relay.current().reset()
         await self.come_back()
 
+    async def kill(self):
+        """The daemon is killed with much on its way; its keeper has the next one at once.
+
+        How far what both say just before has come is chance.
+        """
+        self.relay.shut()
+        self.alice_says(3, "flight")
+        self.bob_says(3, "flight")
+        died = self.holdfast.kill_daemon()
+        await self.alice.settle()
+        self.relay.current().reset()
+        self.step = "the daemon is back"
+        while not self.holdfast.is_back(died):
+            await asyncio.sleep(0.02)
+        await self.come_back()
+
     # The oracle
 
     def verdict(self):
@@ -275,10 +292,17 @@ CUTS = {
     "close": Cell.close,
     "silence": Cell.silence,
     "inside": Cell.inside,
+    "kill": Cell.kill,
 }
 
 # Both kinds of listener are used with each client and each server.
-TLS_OF = {"reset": "starttls", "close": "tls", "silence": "tls", "inside": "starttls"}
+TLS_OF = {
+    "reset": "starttls",
+    "close": "tls",
+    "silence": "tls",
+    "inside": "starttls",
+    "kill": "starttls",
+}
 
 
 def alice_name(client, cut):

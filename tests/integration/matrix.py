@@ -3,7 +3,8 @@
 """Each client × each server × each way to be cut off: resumed, nothing lost, nothing twice.
 
 The cells run against one Holdfast with one server of each kind behind it, some at once, each with
-accounts of its own. Prints a line for each cell and, last, `N passed, N failed`.
+accounts of its own. Those in which the daemon is killed come after the others, one at a time, in a world of their own.
+Prints a line for each cell and, last, `N passed, N failed`.
 
     HOLDFAST_BIN=build/holdfast tests/integration/matrix.py [--client C] [--server S] [--cut C]
 
@@ -60,10 +61,12 @@ def arguments():
     if given.front == "native" and "jabberd2" in given.server:
         given.server.remove("jabberd2")  # it has no stream management of its own
     given.cut = given.cut or list(CUTS)
+    if given.front != "holdfast" and "kill" in given.cut:
+        given.cut.remove("kill")  # there is no daemon
     return given
 
 
-def make_cells(world, given):
+def make_cells(world, given, cuts):
     cells = []
     for client in given.client:
         for server in given.server:
@@ -77,8 +80,9 @@ def make_cells(world, given):
                     programs.command(client),
                     ports,
                     ca,
+                    world.holdfast,
                 )
-                for cut in given.cut
+                for cut in cuts
             ]
     return cells
 
@@ -128,22 +132,32 @@ def unbuildable(given):
     return failed
 
 
+def run_world(given, cuts, jobs, kept=False):
+    """How many cells passed, and how many failed, among them Holdfast itself."""
+    if not cuts:
+        return 0, 0
+    pairs = [
+        (alice_name(client, cut), bob_name(client, cut)) for client in given.client for cut in cuts
+    ]
+    with World(given.server, pairs, given.front, kept) as world:
+        cells = make_cells(world, given, cuts)
+        failed = asyncio.run(run_cells(world, cells, jobs))
+        passed = len(cells) - failed
+        failed += world.finish()
+        if failed:
+            print(world.logs())
+    return passed, failed
+
+
 def main():
     process.exit_on_sigterm()
     given = arguments()
     unbuilt = unbuildable(given)
-    pairs = [
-        (alice_name(client, cut), bob_name(client, cut))
-        for client in given.client
-        for cut in given.cut
-    ]
-    with World(given.server, pairs, given.front) as world:
-        cells = make_cells(world, given)
-        failed = asyncio.run(run_cells(world, cells, given.jobs))
-        passed = len(cells) - failed
-        failed += unbuilt + world.finish()
-        if failed:
-            print(world.logs())
+    others = [cut for cut in given.cut if cut != "kill"]
+    passed, failed = run_world(given, others, given.jobs)
+    # A kill hits all sessions there are.
+    more = run_world(given, [cut for cut in given.cut if cut == "kill"], jobs=1, kept=True)
+    passed, failed = passed + more[0], failed + more[1] + unbuilt
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -8,17 +8,19 @@ import certificates
 import process
 import servers
 from holdfast import Holdfast
+from kept import Kept
 
 
 class World:
     """kinds: the servers' names; pairs: accounts that are each other's contacts, on every server.
 
     front: "holdfast", or "native" or "none" for the servers alone, with and without their own
-    stream management.
+    stream management. kept: Holdfast has a keeper, and its daemon may be killed.
     """
 
-    def __init__(self, kinds, pairs, front="holdfast"):
+    def __init__(self, kinds, pairs, front="holdfast", kept=False):
         self.kinds, self.pairs, self.front = list(kinds), list(pairs), front
+        self.kept = kept
         self.servers = {}
         self.holdfast = None
         self.folder = process.scratch("world")
@@ -57,7 +59,7 @@ class World:
 
     def start_holdfast(self):
         first, *others = self.servers.values()
-        self.holdfast = Holdfast(first.port, domain=first.domain)
+        self.holdfast = (Kept if self.kept else Holdfast)(first.port, domain=first.domain)
         for server in others:
             pair = self.holdfast.certificate(server.domain)
             host = {

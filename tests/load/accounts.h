@@ -22,6 +22,7 @@ struct account {
     struct account *friend; /* has its directed presence; NULL: nobody */
     uint32_t messages;      /* numbered ones heard from it: the next one's number */
     uint32_t pings;
+    bool may_skip, pings_may_skip; /* its link was ended: what was on its way may be missing */
 };
 
 struct accounts; /* all of them */

@@ -13,146 +13,7 @@
 
 #define SM "urn:xmpp:sm:3"
 
-static const double ping_share = .1, ask_share = .3, hasty_share = .25, stale_share = .3;
-static const double long_share = .1, long_factor = 20.; /* some are away for much longer */
-
-static void on_say(struct ev_loop *loop, ev_timer *t, int);
-static void on_trouble(struct ev_loop *loop, ev_timer *t, int);
-static void on_back(struct ev_loop *loop, ev_timer *t, int);
-
-/* --- life --- */
-
-void client_init(struct client *c, struct crowd *crowd, uint32_t number)
-{
-    const struct options *o = &crowd->options;
-    uint32_t friend = number ^ 1;
-
-    *c = (struct client){.crowd = crowd, .number = number, .dice = dice_of(o->seed, number)};
-    if (o->echo || friend >= o->clients)
-        friend = number;
-    c->friend = &crowd->clients[friend];
-    snprintf(c->user, sizeof c->user, "%s%u", o->user, number);
-    snprintf(c->jid, sizeof c->jid, "%s@%s/soak", c->user, o->domain);
-    if (o->echo)
-        snprintf(c->peer, sizeof c->peer, "echo@%s", o->domain);
-    else
-        snprintf(c->peer, sizeof c->peer, "%s%u@%s/soak", o->user, friend, o->domain);
-    ev_init(&c->say, on_say);
-    ev_init(&c->trouble, on_trouble);
-    ev_timer_init(&c->back, on_back, number / o->gather, 0.);
-    c->say.data = c->trouble.data = c->back.data = c;
-    ev_timer_start(crowd->loop, &c->back);
-}
-
-void client_free(struct client *c)
-{
-    struct stream *all[] = {c->live, c->coming};
-
-    for (int i = 0; i < 2; i++)
-        if (all[i])
-            stream_end(all[i], WIRE_RESET);
-    while (c->former)
-        stream_end(c->former, WIRE_RESET);
-    ev_timer_stop(c->crowd->loop, &c->say);
-    ev_timer_stop(c->crowd->loop, &c->trouble);
-    ev_timer_stop(c->crowd->loop, &c->back);
-    session_free(&c->session);
-    way_free(&c->way);
-    way_free(&c->pings);
-    SSL_SESSION_free(c->ticket);
-}
-
-bool client_is_here(const struct client *c)
-{
-    return c->live && c->live->step == STEP_LIVE && !c->live->wire.blown && !c->coming;
-}
-
-bool client_is_out(const struct client *c)
-{
-    return !c->live && !c->coming && !c->session.enabled;
-}
-
-/* --- clocks --- */
-
-static void again(struct client *c, ev_timer *t, double mean)
-{
-    ev_timer_set(t, dice_around(&c->dice, mean), 0.);
-    ev_timer_start(c->crowd->loop, t);
-}
-
-void client_talk(struct client *c)
-{
-    again(c, &c->say, c->crowd->options.say_every);
-    again(c, &c->trouble, c->crowd->options.cut_every);
-}
-
-/* Clients that are away speak, too: it is said when they are back. */
-static void on_say(struct ev_loop *, ev_timer *t, int)
-{
-    struct client *c = t->data;
-
-    if (c->crowd->phase != PHASE_RUN)
-        return;
-    again(c, t, c->crowd->options.say_every);
-    if (!c->session.enabled || (c->live && c->live->step == STEP_CLOSING))
-        return;
-    client_say(c, dice_share(&c->dice, ping_share) ? SAID_PING : SAID_MESSAGE);
-    if (!client_is_here(c))
-        return;
-    if (dice_share(&c->dice, ask_share))
-        client_ask(c);
-    wire_flush(&c->live->wire);
-}
-
-static void on_trouble(struct ev_loop *, ev_timer *t, int)
-{
-    struct client *c = t->data;
-
-    if (c->crowd->phase != PHASE_RUN)
-        return;
-    again(c, t, c->crowd->options.cut_every);
-    if (client_is_here(c))
-        trouble(c);
-}
-
-static void on_back(struct ev_loop *, ev_timer *t, int)
-{
-    client_come(t->data);
-}
-
-void client_come(struct client *c)
-{
-    bool resumes = c->session.enabled;
-
-    ev_timer_stop(c->crowd->loop, &c->back);
-    if (c->coming || (c->live && !client_is_here(c)))
-        return;
-    c->coming = stream_new(c, resumes, resumes && c->crowd->phase == PHASE_RUN);
-    if (!c->coming)
-        client_come_later(c);
-    else if (!resumes && c->closed_id[0])
-        c->coming->stale = dice_share(&c->dice, stale_share);
-}
-
-void client_come_later(struct client *c)
-{
-    double away = c->crowd->options.away;
-
-    if (c->lost || (c->crowd->phase == PHASE_LEAVE && !c->session.enabled))
-        return;
-    ev_timer_stop(c->crowd->loop, &c->back);
-    if (dice_share(&c->dice, hasty_share))
-        away = 0.;
-    else if (c->crowd->phase == PHASE_RUN && dice_share(&c->dice, long_share))
-        away *= long_factor;
-    again(c, &c->back, away);
-}
-
-void client_hurry(struct client *c)
-{
-    if (ev_is_active(&c->back))
-        client_come_later(c);
-}
+static const double ask_share = .3;
 
 /* --- what it says --- */
 
@@ -288,6 +149,7 @@ static bool believe(struct client *c, struct stream *s, uint32_t h, const char *
 
 static void goes_live(struct client *c, struct stream *s)
 {
+    c->leaves = false;
     s->step = STEP_LIVE;
     ev_timer_stop(c->crowd->loop, &s->timer);
     write_stanzas(c);
@@ -317,6 +179,8 @@ void client_enable(struct client *c, struct stream *s)
     make_live(c, s);
     s->step = STEP_ENABLE;
     session_begin(&c->session);
+    if (c->crowd->options.may_end)
+        way_hearer_cut(&c->friend->way);
     session_say(&c->session, SAID_PRESENCE, 0);
     if (c->friend != c)
         session_say(&c->session, SAID_GREETING, 0);
@@ -340,8 +204,55 @@ void client_enabled(struct client *c, struct stream *s, struct text item)
     goes_live(c, s);
 }
 
-void client_give_up(struct client *c, struct stream *s, struct text item)
+static void logged_out(struct client *c)
 {
+    c->crowd->counts.logouts++;
+    memcpy(c->closed_id, c->session.id, sizeof c->closed_id);
+    c->closed_h = c->session.acked + (uint32_t)c->session.count;
+    c->leaves = false;
+    session_close(&c->session);
+    way_speaker_left(&c->way);
+    way_speaker_left(&c->pings);
+}
+
+/* What it said may be lost from some stanza on; what it heard, and did not acknowledge, comes
+ * again. */
+static void session_ended(struct client *c)
+{
+    c->crowd->counts.ended++;
+    printf("OVER %s\n", c->jid);
+    memcpy(c->closed_id, c->session.id, sizeof c->closed_id);
+    c->closed_h = c->session.acked + (uint32_t)c->session.count;
+    session_close(&c->session);
+    way_speaker_cut(&c->way);
+    way_speaker_cut(&c->pings);
+    c->last_said = false;
+}
+
+void client_told_over(struct client *c)
+{
+    c->crowd->counts.told++;
+    if (c->session.enabled && dice_share(&c->dice, .5))
+        session_ended(c);
+}
+
+bool client_refused(struct client *c, struct stream *s, struct text item)
+{
+    uint32_t h;
+
+    if (c->crowd->options.may_end && item_has(item, "<item-not-found")) {
+        if (item_number(item, "h", &h))
+            (void)believe(c, s, h, "failed");
+        if (c->leaves)
+            logged_out(c);
+        else
+            session_ended(c);
+        c->live = NULL;
+        c->coming = s;
+        s->resumes = false;
+        s->wire.fuse_up = s->wire.fuse_down = UINT64_MAX; /* as for every first login */
+        return true;
+    }
     crowd_fault(c->crowd, c->jid, "the session %s is lost: %.*s", c->session.id, (int)item.len,
                 item.p);
     c->crowd->counts.lost++;
@@ -349,6 +260,7 @@ void client_give_up(struct client *c, struct stream *s, struct text item)
     session_close(&c->session);
     stream_end(s, WIRE_FINISH);
     client_lost(c, s);
+    return false;
 }
 
 /* --- what it hears --- */
@@ -370,7 +282,10 @@ static void hear_message(struct client *c, struct stream *s, struct text item)
         wrong(c, "nobody says this", item);
         return;
     }
-    if (error) {
+    if (error && c->crowd->options.may_end && item_has(item, "<remote-server-timeout")) {
+        c->crowd->counts.doubted++;
+        why = way_doubted(&c->way, number);
+    } else if (error) {
         c->crowd->counts.returned++;
         why = way_returned(&c->way, number);
     } else {
@@ -390,6 +305,11 @@ static void hear_presence(struct client *c, struct text item)
     if (!item_attribute(item, "type", &type) || !text_is(type, "unavailable"))
         return;
     c->crowd->counts.gone++;
+    if (c->crowd->options.may_end &&
+        c->crowd->phase < PHASE_LEAVE) { /* who compares the lists knows */
+        printf("GONE %s\n", c->friend->jid);
+        return;
+    }
     if (++c->gone > c->friend->logouts)
         wrong(c, "its friend has not gone", item);
 }
@@ -438,16 +358,6 @@ void client_item(struct client *c, struct stream *s, struct text item)
 
 /* --- how it ends --- */
 
-static void logged_out(struct client *c)
-{
-    c->crowd->counts.logouts++;
-    memcpy(c->closed_id, c->session.id, sizeof c->closed_id);
-    c->closed_h = c->session.acked + (uint32_t)c->session.count;
-    session_close(&c->session);
-    way_speaker_left(&c->way);
-    way_speaker_left(&c->pings);
-}
-
 void client_lost(struct client *c, struct stream *s)
 {
     if (s == c->coming) {
@@ -456,8 +366,12 @@ void client_lost(struct client *c, struct stream *s)
         leave(c, s);
         if (s->asked_for && s->step < STEP_LIVE)
             c->loose++;
-        if (s->step == STEP_CLOSING)
+        if (s->step == STEP_ENABLE && c->crowd->options.may_end)
+            printf("UNSURE %s\n", c->jid); /* there may be a session that nobody will resume */
+        if (s->step == STEP_CLOSING && (s->closed || !c->crowd->options.may_end))
             logged_out(c);
+        else
+            c->leaves |= s->step == STEP_CLOSING;
     }
     if (!c->live && !c->coming)
         client_come_later(c);

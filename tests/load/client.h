@@ -41,6 +41,7 @@ struct stream {
     bool asked_for; /* <resume/> is said */
     bool excused;   /* its <conflict/> need not come */
     bool conflict;  /* it came */
+    bool closed;    /* the other side's closing tag came */
     unsigned asks;  /* <r/>s that are not answered */
     ev_timer timer; /* logs in for so long; lingers for so long */
 };
@@ -62,6 +63,7 @@ struct client {
     uint32_t closed_h;              /* stanzas said in it */
     unsigned logouts, gone;
     unsigned loose; /* streams that were cut behind <resume/>: one may still be heeded */
+    bool leaves;    /* its closing tag was said; whether it was heard is not known */
     bool last_said; /* the last words before the end */
     bool lost;      /* its session is gone, which is a fault: it has given up */
 };
@@ -97,8 +99,13 @@ void client_resumed(struct client *c, struct stream *s, struct text item);
 void client_enable(struct client *c, struct stream *s);
 void client_enabled(struct client *c, struct stream *s, struct text item);
 
-/* The session is refused, and must not be. */
-void client_give_up(struct client *c, struct stream *s, struct text item);
+/* The stream says that the session is over, or its end was the server's. It may be tried
+ * nevertheless. */
+void client_told_over(struct client *c);
+
+/* The session is refused; the stream may go on without it. False: it must not be refused, and the
+ * client has given up. */
+[[nodiscard]] bool client_refused(struct client *c, struct stream *s, struct text item);
 
 /* An item on the live stream. */
 void client_item(struct client *c, struct stream *s, struct text item);

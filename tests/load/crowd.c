@@ -150,6 +150,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *t, int)
         }
         break;
     case PHASE_LEAVE:
+        each(crowd, client_log_out); /* those who had to come back for it */
         if (all(crowd, client_is_out))
             ev_break(loop, EVBREAK_ALL);
         break;

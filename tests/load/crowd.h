@@ -48,6 +48,7 @@ struct options {
     double patience; /* seconds without an end in sight that count as a hang */
     bool echo;       /* each talks to the server's echo, not to another client */
     bool may_drop;   /* the other side may drop connections, and refuse new ones */
+    bool may_end;    /* the server may end links, and so sessions */
     uint64_t seed;
     unsigned len_max; /* bytes of the longest messages */
     unsigned weights[TROUBLE_COUNT];
@@ -66,6 +67,9 @@ struct options {
     X(conflicts) /* connections taken over, and told so */                                         \
     X(stale)     /* resumptions of closed sessions, rightly refused */                             \
     X(lost)      /* sessions that were refused, and must not be */                                 \
+    X(told)      /* streams that ended because the server had ended the link */                    \
+    X(ended)     /* sessions that did */                                                           \
+    X(doubted)   /* messages that came back as it is not known whether they were heard */          \
     X(logouts)                                                                                     \
     X(said) /* numbered messages */                                                                \
     X(heard)                                                                                       \

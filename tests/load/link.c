@@ -3,7 +3,7 @@
  * A link to the stand-in: socket, negotiation, end. The negotiation is the least that a client may
  * expect: header, features, SASL PLAIN with any password, a new stream, bind.
  */
-#include "tests/load/standin.h"
+#include "tests/load/link.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -13,27 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_MAX = 65536, USER_MAX = 128 };
+enum { READ_MAX = 65536 };
 enum { LAG_ONE_IN = 4 }; /* so many readings are put off, where there is a lag */
-
-enum step { STEP_HEADER, STEP_AUTH, STEP_RESTART, STEP_BIND, STEP_BOUND, STEP_CLOSED };
-
-struct link {
-    struct standin *standin;
-    struct link *next, **place; /* in the list of all */
-    struct link *next_dirty;
-    int fd;
-    ev_io readable, writable;
-    ev_timer lag;
-    enum step step;
-    bool dirty;
-    bool over; /* to be freed at the end of the turn, once all is sent */
-    bool dead; /* the peer takes no more */
-    struct scan scan;
-    struct bytes in, out;
-    char user[USER_MAX];
-    struct account *account; /* once bound, until another link has it */
-};
 
 /* --- out --- */
 
@@ -70,7 +51,8 @@ static void flush(struct link *l)
     struct ev_loop *loop = l->standin->loop;
 
     while (bytes_len(&l->out) && !l->dead) {
-        ssize_t n = send(l->fd, bytes_front(&l->out), bytes_len(&l->out), MSG_NOSIGNAL);
+        int urgent = l->urgent ? MSG_OOB : 0;
+        ssize_t n = send(l->fd, bytes_front(&l->out), bytes_len(&l->out), MSG_NOSIGNAL | urgent);
 
         if (n < 0 && errno == EAGAIN) {
             ev_io_start(loop, &l->writable);
@@ -82,10 +64,13 @@ static void flush(struct link *l)
         }
         l->standin->counts.bytes_out += (uint64_t)n;
         bytes_take(&l->out, (size_t)n);
+        l->urgent -= l->urgent > 0;
     }
     ev_io_stop(loop, &l->writable);
     if (l->over)
         link_free(l);
+    else if (l->ending)
+        mischief_end(l);
 }
 
 void links_flush(struct standin *s)
@@ -211,7 +196,7 @@ static bool bind_resource(struct link *l, struct text item)
 
 /* --- in --- */
 
-static void leave_account(struct link *l)
+void link_leave_account(struct link *l)
 {
     if (!l->account)
         return;
@@ -228,7 +213,7 @@ static void closing(struct link *l)
         l->standin->counts.closed++;
     else
         l->standin->counts.unbound++;
-    leave_account(l);
+    link_leave_account(l);
     l->step = STEP_CLOSED;
     put(l, "</stream:stream>");
     finish(l);
@@ -241,11 +226,13 @@ static void ended(struct link *l)
     if (!l->account) {
         s->counts.unbound_abrupt++;
     } else {
+        bool young = s->mischief && !l->account->available; /* no session has it yet */
+
         s->counts.abrupt++;
-        if (!s->may_vanish)
+        if (!s->may_vanish && !young)
             standin_fault(s, l->account->jid, "its link ended without a closing tag");
     }
-    leave_account(l);
+    link_leave_account(l);
     l->step = STEP_CLOSED;
     finish(l);
 }
@@ -254,7 +241,7 @@ static void broken(struct link *l, const char *why, struct text item)
 {
     standin_fault(l->standin, l->account ? l->account->jid : l->user, "%s: %.*s", why,
                   (int)(item.len < 200 ? item.len : 200), item.p);
-    leave_account(l);
+    link_leave_account(l);
     l->step = STEP_CLOSED;
     finish(l);
 }
@@ -287,6 +274,11 @@ static void read_some(struct link *l)
 
     if (n < 0 && errno == EAGAIN)
         return;
+    if (l->step == STEP_ENDED) {
+        if (n <= 0)
+            finish(l);
+        return;
+    }
     if (n <= 0) {
         ended(l);
         return;
@@ -327,6 +319,7 @@ static void on_lag_over(struct ev_loop *loop, ev_timer *t, int)
 {
     struct link *l = t->data;
 
+    mischief_stalled(l);
     ev_io_start(loop, &l->readable);
     read_some(l);
 }

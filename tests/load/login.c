@@ -110,7 +110,8 @@ static void refused(struct stream *s, struct text item)
     uint32_t h;
 
     if (s->resumes) {
-        client_give_up(s->client, s, item);
+        if (client_refused(s->client, s, item))
+            bind_resource(s);
         return;
     }
     if (!s->stale || !item_has(item, "<item-not-found") ||

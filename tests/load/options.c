@@ -36,6 +36,7 @@ static const struct row {
     {"long", KIND_COUNT, AT(len_max), "bytes of the longest messages"},
     {"echo", KIND_FLAG, AT(echo), "talk to the server's echo, not to each other"},
     {"may-drop", KIND_FLAG, AT(may_drop), "the other side may drop and refuse connections"},
+    {"may-end", KIND_FLAG, AT(may_end), "the server may end links, with the sessions on them"},
     {"report", KIND_NUMBER, AT(report), "seconds between lines of figures; 0: none"},
     {"patience", KIND_NUMBER, AT(patience), "seconds that count as a hang"},
     {"seed", KIND_SEED, AT(seed), "decides all that is decided by chance"},

@@ -26,10 +26,22 @@ static bool drop(struct numbers *n, uint32_t number)
     return false;
 }
 
+static bool has(const struct numbers *n, uint32_t number)
+{
+    for (size_t i = n->count; i--;)
+        if (n->at[i] == number)
+            return true;
+    return false;
+}
+
 static const char *skip_to(struct way *w, uint32_t number)
 {
     bool allowed = w->may_skip;
 
+    if (!allowed && has(&w->begins, number)) {
+        w->due = number;
+        return NULL;
+    }
     for (; w->due < number; w->due++)
         if (!drop(&w->returned, w->due))
             add(&w->missing, w->due);
@@ -42,8 +54,13 @@ const char *way_heard(struct way *w, uint32_t number, bool late)
 
     if (number >= w->said)
         return "it was never said";
+    if (w->anew && number < w->due && number >= w->since)
+        w->due = number;
     if (number < w->due)
         return drop(&w->missing, number) ? "it is out of order" : "it came before";
+    if (w->anew)
+        w->since = number;
+    w->anew = false;
     if (drop(&w->returned, number)) {
         if (!late)
             return "it was returned before";
@@ -82,6 +99,23 @@ void way_speaker_left(struct way *w)
     w->spoke_before = w->said;
 }
 
+void way_speaker_cut(struct way *w)
+{
+    if (!has(&w->begins, w->said))
+        add(&w->begins, w->said);
+    w->spoke_before = w->said;
+}
+
+void way_hearer_cut(struct way *w)
+{
+    w->anew = true;
+}
+
+const char *way_doubted(const struct way *w, uint32_t number)
+{
+    return number < w->said ? NULL : "it was never said";
+}
+
 bool way_settled(const struct way *w)
 {
     if (w->due != w->said)
@@ -97,5 +131,6 @@ void way_free(struct way *w)
     free(w->missing.at);
     free(w->returned.at);
     free(w->late.at);
+    free(w->begins.at);
     *w = (struct way){0};
 }

@@ -2,9 +2,14 @@
 /*
  * What must be true of numbered stanzas that go one way: each comes exactly once, in order.
  *
- * Only a hearer that logs out may miss some: those come back to their speaker as errors, each once,
- * and none that was heard. (What a hearer gets behind its own closing tag may also come
- * back; and what came back to a speaker that has itself logged out meanwhile is not asked for.)
+ * Where the server may end links, with sessions on them: what a speaker said in a session that
+ * ended may be missing from some number on, up to the first of its next session; and what a hearer
+ * heard in one may come again in the next, from some number on.
+ *
+ * But for that, only a hearer that logs out may miss some: those come back to their speaker as
+ * errors, each once, and none that was heard. (What a hearer gets behind its own closing tag may
+ * also come back; and what came back to a speaker that has itself logged out meanwhile is not asked
+ * for.)
  */
 #pragma once
 
@@ -25,6 +30,9 @@ struct way {
     struct numbers missing;  /* below `due`, neither heard nor returned */
     struct numbers returned; /* not below `due` */
     struct numbers late;     /* heard behind the hearer's closing tag */
+    struct numbers begins;   /* the first of speaker's sessions that followed one that ended */
+    uint32_t since;          /* the first number heard in the hearer's session */
+    bool anew;               /* the hearer has another session, and has heard nothing in it */
 };
 
 /* What is wrong, or NULL. */
@@ -33,6 +41,13 @@ struct way {
 
 void way_hearer_left(struct way *w);
 void way_speaker_left(struct way *w);
+
+/* The session ended with its link, on that side. */
+void way_speaker_cut(struct way *w);
+void way_hearer_cut(struct way *w);
+
+/* It came back because nobody knows whether it was heard. */
+[[nodiscard]] const char *way_doubted(const struct way *w, uint32_t number);
 
 /* Everything said was heard, or came back. */
 bool way_settled(const struct way *w);

@@ -20,9 +20,10 @@
 #include <unistd.h>
 
 enum { FAULTS_SHOWN = 50, BACKLOG = 4096 };
+enum { NARROW_ONE_IN = 4, NARROW = 2048, WIDE = 100000 }; /* bytes of receive buffers */
 
 static const char usage[] =
-    "usage: standin --port N [--domain NAME] [--lag MS] [--may-vanish] [--seed N]\n";
+    "usage: standin --port N [--domain NAME] [--lag MS] [--may-vanish] [--mischief] [--seed N]\n";
 
 void standin_fault(struct standin *s, const char *jid, const char *format, ...)
 {
@@ -48,11 +49,21 @@ static void print_summary(const struct standin *s)
     fflush(stdout);
 }
 
+/* The window of a connection is what its listener had room for: some are to be full soon. */
+static void narrow_some(struct standin *s, int listener)
+{
+    int room = dice_below(&s->dice, NARROW_ONE_IN) ? WIDE : NARROW;
+
+    if (s->mischief)
+        (void)setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+}
+
 static void on_connection(struct ev_loop *, ev_io *w, int)
 {
     int fd, on = 1;
 
     while ((fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        narrow_some(w->data, w->fd);
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         link_new(w->data, fd);
     }
@@ -70,6 +81,11 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
 static void on_ask(struct ev_loop *, ev_signal *w, int)
 {
     print_summary(w->data);
+}
+
+static void on_mischief(struct ev_loop *, ev_signal *w, int)
+{
+    mischief(w->data);
 }
 
 static void on_stop(struct ev_loop *loop, ev_signal *, int)
@@ -95,17 +111,20 @@ static void run(struct standin *s, int fd)
 {
     ev_io listener;
     ev_prepare turn_over;
-    ev_signal ask, stop, interrupt;
+    ev_signal ask, stop, interrupt, harm;
 
     ev_io_init(&listener, on_connection, fd, EV_READ);
     ev_prepare_init(&turn_over, on_turn_over);
     ev_signal_init(&ask, on_ask, SIGUSR1);
+    ev_signal_init(&harm, on_mischief, SIGUSR2);
     ev_signal_init(&stop, on_stop, SIGTERM);
     ev_signal_init(&interrupt, on_stop, SIGINT);
-    listener.data = turn_over.data = ask.data = s;
+    listener.data = turn_over.data = ask.data = harm.data = s;
     ev_io_start(s->loop, &listener);
     ev_prepare_start(s->loop, &turn_over);
     ev_signal_start(s->loop, &ask);
+    if (s->mischief)
+        ev_signal_start(s->loop, &harm);
     ev_signal_start(s->loop, &stop);
     ev_signal_start(s->loop, &interrupt);
     ev_run(s->loop, 0);
@@ -114,9 +133,13 @@ static void run(struct standin *s, int fd)
 static int read_options(struct standin *s, int argc, char **argv)
 {
     static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'}, {"domain", required_argument, NULL, 'd'},
-        {"lag", required_argument, NULL, 'l'},  {"may-vanish", no_argument, NULL, 'v'},
-        {"seed", required_argument, NULL, 's'}, {0},
+        {"port", required_argument, NULL, 'p'},
+        {"domain", required_argument, NULL, 'd'},
+        {"lag", required_argument, NULL, 'l'},
+        {"may-vanish", no_argument, NULL, 'v'},
+        {"mischief", no_argument, NULL, 'm'},
+        {"seed", required_argument, NULL, 's'},
+        {0},
     };
     int c, port = 0;
 
@@ -129,6 +152,8 @@ static int read_options(struct standin *s, int argc, char **argv)
             s->lag_s = atof(optarg) / 1000.;
         else if (c == 'v')
             s->may_vanish = true;
+        else if (c == 'm')
+            s->mischief = true;
         else if (c == 's')
             s->dice = dice_of(strtoull(optarg, NULL, 0), 0);
         else

@@ -31,6 +31,11 @@
     X(echoed)                                                                                      \
     X(pings)  /* with numbers */                                                                   \
     X(probes) /* pings without */                                                                  \
+    X(ended)  /* by mischief; so the next four */                                                  \
+    X(resets) /* of them, so many by RST */                                                        \
+    X(urgents)                                                                                     \
+    X(stalls)                                                                                      \
+    X(full) /* of them, those behind which much had to wait */                                     \
     X(bytes_in)                                                                                    \
     X(bytes_out)                                                                                   \
     X(faults)
@@ -48,6 +53,7 @@ struct standin {
     const char *domain;
     double lag_s;    /* mean of the pauses before a link is read; 0: none */
     bool may_vanish; /* bound links may end without a closing tag */
+    bool mischief;   /* SIGUSR2 asks for it; links without a session may vanish */
     struct dice dice;
     struct accounts *accounts;
     struct standin_counts counts;
@@ -71,6 +77,9 @@ void links_flush(struct standin *s);
 
 /* What a bound client said: passes it on, answers it, counts it. */
 void route(struct standin *s, struct account *from, struct text item);
+
+/* Does something to some links that are in good order. */
+void mischief(struct standin *s);
 
 /* The account's client is gone, as its presence said or as its link ended. */
 void route_gone(struct account *from);

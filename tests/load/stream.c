@@ -144,6 +144,14 @@ static void stream_error(struct stream *s, struct text item)
 {
     struct client *c = s->client;
 
+    if (c->crowd->options.may_end && s->step >= STEP_RESUME &&
+        item_has(item, "<remote-connection-failed")) {
+        if (s == c->live)
+            client_told_over(c);
+        stream_end(s, WIRE_FINISH);
+        client_lost(c, s);
+        return;
+    }
     if (!item_has(item, "<conflict") || !c->loose)
         crowd_fault(c->crowd, c->jid, "stream error in step %d: %.*s", s->step,
                     (int)(item.len < 200 ? item.len : 200), item.p);
@@ -166,7 +174,10 @@ static void take(struct stream *s, enum scan_found found, struct text item)
         else if (item_has(item, "<connection-timeout")) /* its <r/>s are not answered any more */
             s->excused = true;
     } else if (found == SCAN_CLOSING) {
-        if (s->step != STEP_CLOSING && !c->crowd->options.may_drop)
+        s->closed = true;
+        if (s->step == STEP_LIVE && c->crowd->options.may_end)
+            client_told_over(c);
+        else if (s->step != STEP_CLOSING && !c->crowd->options.may_drop)
             crowd_fault(c->crowd, c->jid, "a closing tag in step %d", s->step);
         stream_end(s, WIRE_NOTIFY);
         client_lost(c, s);

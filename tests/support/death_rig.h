@@ -16,7 +16,12 @@ static const char *const phone = "alice@example.org/phone", *const alice = "alic
 static inline struct sm_core_config config_of(struct rig *r)
 {
     return (struct sm_core_config){
-        .base = r->base, .size = r->size, .limits = &r->limits, .budget = &r->budget};
+        .base = r->base,
+        .size = r->size,
+        .now_ms = r->now,
+        .limits = &r->limits,
+        .budget = &r->budget,
+    };
 }
 
 /* Everything in the heap is gone, and what was found is what should be. */

@@ -126,6 +126,63 @@ static void who_has_logged_out_does_not_miss_what_came_back_meanwhile(void **)
     way_free(&w);
 }
 
+static void behind_a_speakers_cut_only_its_next_session_may_follow(void **)
+{
+    struct way w = heard_three_of_ten();
+
+    way_speaker_cut(&w);
+    w.said = 12;
+    assert_null(way_heard(&w, 3, false));
+    assert_null(way_heard(&w, 10, false));
+    assert_null(way_heard(&w, 11, false));
+    assert_true(way_settled(&w));
+    assert_non_null(way_heard(&w, 4, false));
+    way_free(&w);
+}
+
+static void a_gap_that_does_not_end_where_a_session_begins_is_a_fault(void **)
+{
+    struct way w = heard_three_of_ten();
+
+    way_speaker_cut(&w);
+    w.said = 12;
+    assert_non_null(way_heard(&w, 11, false));
+    way_free(&w);
+}
+
+static void a_hearers_next_session_begins_with_something_of_the_last(void **)
+{
+    struct way w = heard_three_of_ten();
+
+    way_hearer_cut(&w);
+    assert_null(way_heard(&w, 1, false));
+    assert_null(way_heard(&w, 2, false));
+    assert_null(way_heard(&w, 3, false));
+    assert_non_null(way_heard(&w, 3, false));
+    way_hearer_cut(&w);
+    assert_non_null(way_heard(&w, 0, false)); /* it was of the session before */
+    way_free(&w);
+}
+
+static void in_a_hearers_next_session_nothing_may_be_missing(void **)
+{
+    struct way w = heard_three_of_ten();
+
+    way_hearer_cut(&w);
+    assert_null(way_heard(&w, 1, false));
+    assert_non_null(way_heard(&w, 3, false));
+    way_free(&w);
+}
+
+static void what_comes_back_in_doubt_was_said(void **)
+{
+    struct way w = heard_three_of_ten();
+
+    assert_null(way_doubted(&w, 9));
+    assert_non_null(way_doubted(&w, 10));
+    way_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +196,11 @@ int main(void)
         cmocka_unit_test(nothing_comes_back_while_nobody_logs_out),
         cmocka_unit_test(behind_a_closing_tag_both_are_possible),
         cmocka_unit_test(who_has_logged_out_does_not_miss_what_came_back_meanwhile),
+        cmocka_unit_test(behind_a_speakers_cut_only_its_next_session_may_follow),
+        cmocka_unit_test(a_gap_that_does_not_end_where_a_session_begins_is_a_fault),
+        cmocka_unit_test(a_hearers_next_session_begins_with_something_of_the_last),
+        cmocka_unit_test(in_a_hearers_next_session_nothing_may_be_missing),
+        cmocka_unit_test(what_comes_back_in_doubt_was_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,10 @@ static void what_is_open_and_some_to_spare_are_not_to_be_had(void **)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     descriptors_count(&d);
     assert_int_equal(d.most, 10);
+    descriptors_take(&d, 3); /* one that was counted is not counted twice */
+    descriptors_count(&d);
+    assert_int_equal(d.most, 13);
+    descriptors_give(&d, 3);
     low.rlim_cur = (rlim_t)next + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     descriptors_count(&d);

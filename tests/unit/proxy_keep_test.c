@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -103,6 +104,23 @@ static void give_more_than_there_is_room_for(struct keeper_gifts *gifts)
     raise(SIGKILL);
 }
 
+static void hoard(struct keeper_gifts *gifts)
+{
+    int fd = 0;
+
+    if (gifts->count) {
+        note("is back\n");
+        kill(getppid(), SIGTERM);
+        pause();
+    }
+    for (int i = 0; i < MANY; i++)
+        if (keeper_keep("holdfast-one", &fd, 1) < 0)
+            _exit(9);
+    note(prove() ? "kept\n" : "refused\n");
+    sd_notify(0, "READY=1");
+    raise(SIGKILL);
+}
+
 static void wait_for_the_end(struct keeper_gifts *gifts)
 {
     int lives = count_lives(gifts), number;
@@ -129,6 +147,8 @@ static int play(const char *part)
         die_again_and_again(&gifts);
     if (!strcmp(part, "crowd"))
         give_more_than_there_is_room_for(&gifts);
+    if (!strcmp(part, "hoard"))
+        hoard(&gifts);
     if (!strcmp(part, "wait"))
         wait_for_the_end(&gifts);
     note("%s\n", part);
@@ -138,6 +158,7 @@ static int play(const char *part)
 /* --- the keeper --- */
 
 static char program[4096];
+static rlim_t descriptors_max; /* of the keeper; 0: as many as this program */
 
 /* Runs the keeper in a process of its own; gives its exit status, and what the daemon wrote down.
  */
@@ -151,6 +172,11 @@ static int keep(const char *part, char *diary, size_t room)
     snprintf(path, sizeof path, "%s/diary", folder);
     pid_t keeper = fork();
     if (!keeper) {
+        struct rlimit limit = {.rlim_cur = descriptors_max, .rlim_max = descriptors_max};
+
+        if (descriptors_max && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            _exit(9);
+        alarm(60); /* a daemon that cannot be started would be tried for ever */
         setenv("PART", part, 1);
         setenv("DIARY", path, 1);
         _exit(keep_run(program, arguments, folder));
@@ -181,6 +207,17 @@ static void what_there_is_no_room_for_has_no_proof(void **)
 
     assert_int_equal(keep("crowd", diary, sizeof diary), 0);
     assert_string_equal(diary, "kept\nrefused\nkept\nhas 1\n");
+}
+
+static void a_keeper_takes_no_more_than_it_can_hand_over(void **)
+{
+    char diary[1024];
+
+    for (descriptors_max = 100; descriptors_max <= 1000; descriptors_max *= 3) {
+        assert_int_equal(keep("hoard", diary, sizeof diary), 0);
+        assert_string_equal(diary, "refused\nis back\n");
+    }
+    descriptors_max = 0;
 }
 
 static void a_replaced_daemon_leaves_all_and_an_ended_one_nothing(void **)
@@ -219,6 +256,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_kept_outlives_every_death),
         cmocka_unit_test(what_there_is_no_room_for_has_no_proof),
+        cmocka_unit_test(a_keeper_takes_no_more_than_it_can_hand_over),
         cmocka_unit_test(a_replaced_daemon_leaves_all_and_an_ended_one_nothing),
         cmocka_unit_test(one_that_never_begins_is_not_tried_again),
         cmocka_unit_test(a_socket_where_none_can_be_is_said),

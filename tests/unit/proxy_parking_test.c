@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proxy/descriptors.h"
 #include "proxy/parking.h"
 #include "proxy/stored.h"
 
@@ -167,11 +168,13 @@ struct rig {
     struct parking *parking;
 };
 
+static struct descriptors descriptors;
+
 static struct rig rig_of(unsigned spares)
 {
     struct rig r = {.loop = ev_loop_new(0)};
 
-    assert_int_equal(parking_new(&r.parking, r.loop, spares), 0);
+    assert_int_equal(parking_new(&r.parking, r.loop, &descriptors, spares), 0);
     return r;
 }
 
@@ -210,13 +213,25 @@ static void without_a_keeper_nothing_is_parked(void **)
     char *there = strdup(getenv("NOTIFY_SOCKET"));
 
     unsetenv("NOTIFY_SOCKET");
-    assert_int_equal(parking_new(&p, loop, 1), -ENOTCONN);
+    assert_int_equal(parking_new(&p, loop, &descriptors, 1), -ENOTCONN);
     setenv("NOTIFY_SOCKET", there, 1);
     free(there);
-    set_room(3); /* for a lot, and not for another */
-    assert_int_equal(parking_new(&p, loop, 2), -ENOSPC);
     assert_int_equal(kept(), 0);
+    assert_int_equal(descriptors.used, 0);
     ev_loop_destroy(loop);
+}
+
+static void a_lot_counts_among_the_descriptors_while_it_is_there(void **)
+{
+    struct rig r = rig_of(2);
+    struct parked one;
+
+    assert_int_equal(descriptors.used, 4);
+    assert_true(park(r, &one, 3));
+    assert_int_equal(descriptors.used, 6); /* another spare one */
+    end(r, &one);
+    done(r);
+    assert_int_equal(descriptors.used, 0);
 }
 
 static void what_is_parked_is_with_the_keeper_at_once(void **)
@@ -379,9 +394,44 @@ static void lots_that_were_found_are_used(void **)
     done(first);
 }
 
+/* An earlier process left lots with nothing in them, and there is no room for fresh ones beside. */
+static void a_full_keeper_has_room_when_old_lots_are_given_up(void **)
+{
+    struct lot old[2];
+    struct parked one;
+
+    for (int i = 0; i < 2; i++) {
+        char name[] = {"holdfast-lot-0"};
+
+        name[sizeof name - 2] = (char)('0' + i);
+        assert_int_equal(lot_open(&old[i]), 0);
+        assert_int_equal(keeper_keep(name, (int[]){old[i].near, old[i].far}, 2), 0);
+    }
+    assert_int_equal(kept(), 4);
+    set_room(7); /* for one more, but not for another */
+
+    struct rig r = rig_of(2);
+    struct parking_counts counts = parking_counts(r.parking);
+
+    assert_int_equal(counts.lots, 1);
+    assert_int_equal(kept(), 6);
+    assert_true(park(r, &one, 3));
+    assert_false(has_a_spare(r));
+    assert_true(parking_found(r.parking, "holdfast-lot-0", &old[0], NULL, 0, 0));
+    assert_true(parking_found(r.parking, "holdfast-lot-1", &old[1], NULL, 0, 0));
+    parking_tidy(r.parking);
+    run_until(r, has_a_spare);
+    end(r, &one);
+    done(r);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_lot_counts_among_the_descriptors_while_it_is_there,
+                                        begin_keeper, end_keeper),
+        cmocka_unit_test_setup_teardown(a_full_keeper_has_room_when_old_lots_are_given_up,
+                                        begin_keeper, end_keeper),
         cmocka_unit_test_setup_teardown(without_a_keeper_nothing_is_parked, begin_keeper,
                                         end_keeper),
         cmocka_unit_test_setup_teardown(what_is_parked_is_with_the_keeper_at_once, begin_keeper,

@@ -222,7 +222,7 @@ static void fresh_memory_is_formatted(void **)
 {
     struct rig *r = rig_core(32u << 20);
     struct sm_core_config config = config_of(r);
-    struct sm_recovery found = {1, 1, 1};
+    struct sm_recovery found = {.sessions = 1, .left = 1, .damaged = 1};
 
     sm_core_free(r->core);
     memset(r->base, 0, 8); /* the process died before it was formatted to the end */

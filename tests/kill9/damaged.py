@@ -1,0 +1,291 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The daemon dies, and its keeper gives back something else than it was given.
+
+The keeper is this program, by the protocol of sd_notify(3). Between two lives of the daemon it loses,
+doubles or adds to what it holds; or it has no room. The daemon must start each time, put back all that
+is sound, end the rest, and let others in; and after a stop in order the next one must find as much.
+
+    HOLDFAST_BIN=build/sanitized/holdfast tests/kill9/damaged.py
+
+The last line is `N passed, N failed`.
+"""
+
+import array
+import asyncio
+import fcntl
+import os
+import re
+import signal
+import socket
+import struct
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+
+import process  # noqa: E402
+from holdfast import SANITIZER, Holdfast, binary  # noqa: E402
+from quickserver import QuickServer  # noqa: E402
+from smclient import NotResumed, SmClient  # noqa: E402
+
+SESSIONS = 24
+ARENA, LOT = "holdfast-arena-", "holdfast-lot-"
+BEYOND = 2000  # no descriptor of ours is as high
+
+
+class Keeper:
+    """Holds (name, descriptor) pairs; what is beyond `most` it closes without a word."""
+
+    def __init__(self, path):
+        self.path = path
+        self.items = []
+        self.most = 10000
+        self.ready = threading.Event()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        self.thread = threading.Thread(target=self.listen)
+        self.thread.start()
+
+    def listen(self):
+        while True:
+            data, fds, _, _ = socket.recv_fds(self.socket, 4096, 64)
+            if not data:
+                return
+            words = dict(line.split("=", 1) for line in data.decode().split("\n"))
+            name = words.get("FDNAME")
+            if "FDSTOREREMOVE" in words:
+                self.lose(lambda item: item[0] == name)
+            for fd in fds:
+                if "FDSTORE" in words and len(self.items) < self.most:
+                    self.items.append((name, fd))
+                else:
+                    os.close(fd)
+            if "READY" in words:
+                self.ready.set()
+
+    def lose(self, which):
+        for _, fd in filter(which, self.items):
+            os.close(fd)
+        self.items = [item for item in self.items if not which(item)]
+
+    def close(self):
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"", self.path)
+        self.thread.join()
+        self.socket.close()
+        self.lose(lambda _: True)
+
+
+class Daemon(Holdfast):
+    """Holdfast with a Keeper; a child of this process, so that it finds its descriptors in place."""
+
+    def begin(self, keeper):
+        """True when it is ready; False: it has ended."""
+        self.write_configuration()
+        keeper.ready.clear()
+        self.pid = os.fork()
+        if not self.pid:
+            self.become(keeper.path, keeper.items)
+        while not keeper.ready.wait(0.05):
+            if os.waitpid(self.pid, os.WNOHANG)[0]:
+                return False
+        return True
+
+    def become(self, notify, items):
+        try:
+            log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, BEYOND) for _, fd in items]
+            for place, fd in enumerate(high, 3):
+                os.dup2(fd, place)
+            os.closerange(3 + len(items), BEYOND)
+            environment = {**os.environ, "NOTIFY_SOCKET": notify}
+            if items:
+                environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in items)
+                environment["LISTEN_FDS"] = str(len(items))
+                environment["LISTEN_PID"] = str(os.getpid())
+            os.execve(binary(), [binary(), "-c", self.ini], environment)
+        finally:
+            os._exit(99)
+
+    def end(self, number):
+        os.kill(self.pid, number)
+        return os.waitpid(self.pid, 0)[1]
+
+
+# --- what happens while no daemon runs: keeper, server ---
+
+
+def nothing(_keeper, _server):
+    pass
+
+
+def all_lots_are_lost(keeper, _server):
+    keeper.lose(lambda item: item[0].startswith(LOT))
+
+
+def half_of_each_lot_is_lost(keeper, _server):
+    seen = set()
+    keeper.lose(lambda item: item[0].startswith(LOT) and (item[0] in seen or seen.add(item[0])))
+
+
+def all_arenas_are_lost(keeper, _server):
+    keeper.lose(lambda item: item[0].startswith(ARENA))
+
+
+def every_other_arena_is_lost(keeper, _server):
+    keeper.lose(lambda item: item[0].startswith(ARENA) and int(item[0][len(ARENA) :]) % 2)
+
+
+def each_lot_is_there_under_two_names(keeper, _server):
+    keeper.items += [(name + "-2", os.dup(fd)) for name, fd in keeper.items if LOT in name]
+
+
+def lots_hold_what_nobody_parked(keeper, _server):
+    """Messages without a socket, without a ticket, with two; tickets of no arena, and of others."""
+    others = [socket.socket(type=socket.SOCK_DGRAM), socket.socket()]
+    tickets = [struct.pack("=QIIII", 1, arena, 0, 1, 0) for arena in (3, 4, 5, 16, 2**32 - 1)]
+    for name in {name for name, _ in keeper.items if name.startswith(LOT)}:
+        ends = [fd for other, fd in keeper.items if other == name]
+        with socket.socket(fileno=os.dup(ends[0])) as lot:
+            for number, data in enumerate((b"x", b"y" * 24, b"z" * 100, *tickets)):
+                fds = [other.fileno() for other in others[number % 3 :]]
+                rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+                lot.sendmsg([data], [rights] if fds else [])
+    for other in others:
+        other.close()
+
+
+def what_is_no_lot_is_called_one(keeper, _server):
+    pipe = os.pipe()
+    pair = [end.detach() for end in socket.socketpair()]
+    keeper.items += [(LOT + "pipe", fd) for fd in pipe] + [(LOT + "stream", fd) for fd in pair]
+    keeper.items += [(LOT, os.memfd_create("lot")), (ARENA + "99", os.memfd_create("arena"))]
+
+
+def the_server_has_ended_all(_keeper, server):
+    for link in list(server.links):
+        link.transport.abort()
+
+
+def there_is_no_room(keeper, _server):
+    keeper.most = len(keeper.items)
+
+
+def there_is_room_for_one(keeper, _server):
+    keeper.most = len(keeper.items) + 1
+
+
+ALL, SOME, NONE = range(SESSIONS, SESSIONS + 1), range(1, SESSIONS), range(1)
+
+CASES = (  # what happens, and how many sessions are back
+    (nothing, ALL),
+    (all_lots_are_lost, NONE),
+    (half_of_each_lot_is_lost, NONE),
+    (all_arenas_are_lost, NONE),
+    (every_other_arena_is_lost, SOME),
+    (each_lot_is_there_under_two_names, ALL),
+    (lots_hold_what_nobody_parked, ALL),
+    (what_is_no_lot_is_called_one, ALL),
+    (the_server_has_ended_all, NONE),
+    (there_is_no_room, ALL),
+    (there_is_room_for_one, ALL),
+)
+
+
+class Life:
+    def __init__(self):
+        self.port = process.free_port()
+        self.server = QuickServer()
+        self.daemon = Daemon(self.port, settings={"limits": {"memory": "64M"}})
+        self.keeper = Keeper(self.daemon.path("notify"))
+
+    async def begin(self):
+        return await asyncio.to_thread(self.daemon.begin, self.keeper)
+
+    async def end(self, number):
+        return await asyncio.to_thread(self.daemon.end, number)
+
+    async def log_in(self, user):
+        where = (self.daemon.host, self.daemon.tls_port, "example.org")
+        client = SmClient(*where, tls="tls", ca=self.daemon.ca)
+        await client.connect()
+        await client.log_in(user, "secret", "r")
+        return client
+
+    async def live(self, happens):
+        """How many were back after the death, and how many of those after a stop in order."""
+        await self.server.start(self.port)
+        assert await self.begin(), "the first start failed"
+        clients = [await self.log_in(f"user{n}") for n in range(SESSIONS)]
+        await self.end(signal.SIGKILL)
+        happens(self.keeper, self.server)
+        assert await self.begin(), "it does not start again"
+        back = await come_back(clients)
+        late = await self.log_in("late")
+        assert await self.end(signal.SIGTERM) == 0, "it did not stop in order"
+        assert await self.begin(), "it does not start after that"
+        again = await come_back(back)
+        if happens not in (there_is_no_room, there_is_room_for_one):
+            again += await come_back([late])
+            back = [*back, late]
+        assert await self.end(signal.SIGINT) == 0, "it did not end in order"
+        assert again == back, f"of {len(back)} sessions only {len(again)} outlived a stop"
+        return len(back) - (late in back)
+
+    def log(self):
+        with open(self.daemon.log_file, errors="replace") as log:
+            return log.read()
+
+    def close(self):
+        self.server.stop()
+        self.keeper.close()
+        self.daemon.close()
+
+
+async def come_back(clients):
+    back = []
+    for client in clients:
+        try:
+            await client.come_back()
+            back.append(client)
+        except NotResumed:
+            client.drop()
+    return back
+
+
+async def passes(happens, expected):
+    life = Life()
+    try:
+        back = await asyncio.wait_for(life.live(happens), process.PATIENCE * 2)
+        assert back in expected, f"{back} of {SESSIONS} sessions are back"
+        assert not SANITIZER.search(life.log()), "a sanitizer complains"
+        failed = re.findall("event=recovery_failed .*", life.log())
+        assert bool(failed) == (happens in TOLD), f"the log says {failed[:2]}"
+    except (AssertionError, TimeoutError) as error:
+        print(f"FAILED  {happens.__name__}: {error!r}\n{life.log()[-4000:]}")
+        return False
+    finally:
+        life.close()
+    print(f"ok      {happens.__name__}")
+    return True
+
+
+TOLD = (
+    all_lots_are_lost,
+    half_of_each_lot_is_lost,
+    lots_hold_what_nobody_parked,
+    what_is_no_lot_is_called_one,
+)
+
+
+async def main():
+    results = [await passes(*case) for case in CASES]
+    print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

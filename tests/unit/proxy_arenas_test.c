@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arenas as a process opens them: fresh, or given back by a keeper.
+ */
+#include "proxy/arenas.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sm/core_priv.h"
+
+static const struct conf conf = {.limits = {.memory = 1 << 20}};
+
+static void clients_cannot_know_which_names_meet_in_a_chain(void **)
+{
+    struct keeper_gifts none = {0};
+    struct arenas one, other;
+
+    assert_int_equal(arenas_open(&one, &conf, 0, &none), 0);
+    assert_int_equal(arenas_open(&other, &conf, 0, &none), 0);
+    for (int i = 0; i < SM_ARENAS; i++) {
+        const uint64_t *key = one.core[i]->registry.key;
+
+        assert_true(key[0] && key[1]);
+        assert_memory_not_equal(key, other.core[i]->registry.key, 2 * sizeof *key);
+    }
+    arenas_close(&one);
+    arenas_close(&other);
+}
+
+/* A gift that holds these bytes and has that many. */
+static int gift_of(const char *bytes, size_t size)
+{
+    int fd = memfd_create("gift", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    assert_int_equal(pwrite(fd, bytes, strlen(bytes), 0), (ssize_t)strlen(bytes));
+    return fd;
+}
+
+static void what_is_no_arena_is_not_touched(void **)
+{
+    static const size_t sizes[] = {0, 5, 4096, 300 << 20};
+    static const char foreign[] = "something else";
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct keeper_gift gift = {.name = "holdfast-arena-3",
+                                   .fd = gift_of(sizes[i] > 14 ? foreign : "", sizes[i])};
+        int copy = dup(gift.fd);
+        char now[sizeof foreign] = "";
+        struct arenas a;
+
+        assert_true(arenas_open(&a, &conf, 0, &(struct keeper_gifts){.at = &gift, .count = 1}) < 0);
+        assert_int_equal(lseek(copy, 0, SEEK_END), sizes[i]);
+        assert_true(pread(copy, now, sizeof foreign - 1, 0) >= 0);
+        assert_string_equal(now, sizes[i] > 14 ? foreign : "");
+        close(copy);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clients_cannot_know_which_names_meet_in_a_chain),
+        cmocka_unit_test(what_is_no_arena_is_not_touched),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
