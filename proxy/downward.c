@@ -27,6 +27,18 @@ static void take_stream_error(struct link *l, struct span raw)
                                                                    : SM_END_SERVER);
 }
 
+/* What ends the link from the server's side, apart from its stream error: its closing tag, or
+ * nonsense. */
+static void link_over(struct link *l, const char *why)
+{
+    if (why) {
+        l->tools->counters.nonsense++;
+        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
+               f_str("why", why));
+    }
+    farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
+}
+
 static void session_item(struct link *l, const struct item *item, struct span raw, bool in_tail)
 {
     switch (item->kind) {
@@ -39,6 +51,9 @@ static void session_item(struct link *l, const struct item *item, struct span ra
     case ITEM_STREAM_ERROR:
         take_stream_error(l, raw);
         break;
+    case ITEM_STREAM:
+        link_over(l, "a second stream header");
+        break;
     case ITEM_OTHER: /* counts nowhere, and is kept for nobody */
         relay_take_other(l, item, raw);
         break;
@@ -48,18 +63,6 @@ static void session_item(struct link *l, const struct item *item, struct span ra
     }
     if (in_tail && l->session)
         sm_tail_drop(l->session);
-}
-
-/* What ends the link from the server's side, apart from its stream error: its closing tag, or
- * nonsense. */
-static void link_over(struct link *l, const char *why)
-{
-    if (why) {
-        l->tools->counters.nonsense++;
-        log_at(LOG_WARN, "link_failed", f_u64("link", l->id), f_str("host", l->host->domain),
-               f_str("why", why));
-    }
-    farewell_server(l, SPAN_NONE, why ? SM_END_LINK : SM_END_SERVER);
 }
 
 /* There is no memory for what the server said, which will not say it again. */
@@ -178,6 +181,9 @@ static void plain_item(struct link *l, enum inflow_found found, struct span raw)
         break;
     case ITEM_STREAM_ERROR:
         greet_item(l, found, raw);
+        break;
+    case ITEM_STREAM:
+        greet_item(l, INFLOW_BAD, SPAN_NONE);
         break;
     default:
         offence_dropped(l, &item, raw);

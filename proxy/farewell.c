@@ -334,6 +334,8 @@ void farewell_over(struct link *l)
     struct sm_view view = sm_session_view(l->session);
     struct tools *tools = l->tools;
     bool awaited = l->awaited;
+    bool word =
+        l->over && (end == SM_END_SERVER || end == SM_END_CONFLICT) && !sm_sends_within(l->session);
     char sid[RELAY_SID];
 
     relay_sid(l->session, sid);
@@ -341,7 +343,7 @@ void farewell_over(struct link *l)
            f_str("end", sm_end_word(end)), f_u32("sent", view.sent), f_u32("acked", view.acked),
            f_u32("taken", view.taken), f_u32("confirmed", view.confirmed));
     free_session(l, sid);
-    link_leave(l, l->over && (end == SM_END_SERVER || end == SM_END_CONFLICT));
+    link_leave(l, word);
     if (awaited)
         wake_successor(tools);
 }

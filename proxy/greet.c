@@ -396,6 +396,9 @@ static void take_element(struct link *l, struct span raw)
     case ITEM_STREAM_ERROR:
         take_stream_error(l, e);
         break;
+    case ITEM_STREAM:
+        give_up(l, "a second stream header");
+        break;
     default:
         offence_dropped(l, &copy, raw);
         break;

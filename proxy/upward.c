@@ -176,7 +176,9 @@ static void client_item(struct client *c, enum inflow_found found, struct span r
         break;
     case INFLOW_ELEMENT:
         verdict = xml_next(c->tools->xml, &gives, raw, &item);
-        if (verdict == XML_FINE)
+        if (verdict == XML_FINE && item.kind == ITEM_STREAM)
+            farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+        else if (verdict == XML_FINE)
             judged(c, &item, raw, pipelined);
         else if (verdict == XML_TOO_BIG)
             skipped(c, raw);

@@ -164,6 +164,11 @@ bool sm_finished_sending(const struct sm_session *s)
     return !sm_unsent(s, &bytes);
 }
 
+bool sm_sends_within(const struct sm_session *s)
+{
+    return queue_within(&s->up);
+}
+
 /* --- levels --- */
 
 enum { WAKE_UP_MAX = 2 * SM_STAGING }; /* what one may bring: the bytes, and their entries */

@@ -102,6 +102,7 @@ void *sm_scan(struct sm_session *s);
 [[nodiscard]] bool sm_reads_link(const struct sm_session *s);   /* false: the client is too slow */
 [[nodiscard]] bool sm_reads_client(const struct sm_session *s); /* false: the server is too slow */
 [[nodiscard]] bool sm_finished_sending(const struct sm_session *s); /* nothing waits for the link */
+[[nodiscard]] bool sm_sends_within(const struct sm_session *s); /* a stanza is half on the link */
 
 /* --- the end --- */
 

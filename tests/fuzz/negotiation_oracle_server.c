@@ -113,7 +113,8 @@ static void server_got_header(void *user, const struct wire_element *header, uns
 
     (void)header;
     HOLDS(documents == 1 || s->authenticated, "%s", "a second header before authentication");
-    HOLDS(documents <= 2, "%u headers", documents);
+    HOLDS(documents <= 2, "%u headers, the last behind: %.*s", documents,
+          (int)buffer_len(&s->end.got.text), buffer_span(&s->end.got.text).p);
     answer_header(s);
 }
 

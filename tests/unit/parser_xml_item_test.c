@@ -86,6 +86,7 @@ static void a_kind_is_a_name_in_its_namespace(void **)
         {"<stream:features/>", ITEM_FEATURES},
         {"<features xmlns='http://etherx.jabber.org/streams'/>", ITEM_FEATURES},
         {"<stream:error/>", ITEM_STREAM_ERROR},
+        {"<stream:stream></stream:stream>", ITEM_STREAM},
         {"<stream:message/>", ITEM_OTHER},
         {"<active xmlns='urn:xmpp:csi:0'/>", ITEM_CSI_ACTIVE},
         {"<inactive xmlns='urn:xmpp:csi:0'/>", ITEM_CSI_INACTIVE},
