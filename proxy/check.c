@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looks at what the configuration names: is the certificate there, is it valid today,
- * does it name the domain, does the key belong to it, and who else can read the key.
- * The mistake is reported at the line that names the file.
+ * does it name the domain, does the key belong to it, and who else can read the key; is
+ * there as much memory as the sessions may take. The mistake is reported at the line that
+ * names it.
  */
 #include "proxy/check.h"
 
@@ -214,13 +215,39 @@ void check_hosts(const struct conf *conf, int64_t now_s, struct conf_problems *p
     }
 }
 
-int check_run(const char *path, FILE *out)
+/* --- memory --- */
+
+/* Beside the arenas stand the connections, with TLS about 18 KB each, and what the program itself
+ * takes. */
+enum { BESIDE = 8 }; /* an eighth is left for them */
+
+bool check_memory_is_short(const struct conf *conf, const struct allowance *allowed)
+{
+    return allowed->bytes && conf->limits.memory > allowed->bytes - allowed->bytes / BESIDE;
+}
+
+static void check_memory(const struct conf *conf, const struct allowance *allowed,
+                         struct conf_problems *problems)
+{
+    enum { MB = 1024 * 1024 };
+    unsigned line = conf_entry(CONF_SECTION_LIMITS, &conf->limits, "memory")->line;
+
+    if (check_memory_is_short(conf, allowed))
+        conf_problems_add(
+            problems, line, true,
+            "memory: %zuM for sessions do not fit into the %lluM that %s has, with an "
+            "eighth left for connections: the kernel may kill Holdfast",
+            conf->limits.memory / MB, (unsigned long long)allowed->bytes / MB, allowed->whose);
+}
+
+int check_run(const char *path, const struct allowance *allowed, FILE *out)
 {
     struct conf_problems problems = {0};
     struct conf *conf;
 
     if (conf_read_all(path, &conf, &problems) == 0) {
         check_hosts(conf, time(NULL), &problems);
+        check_memory(conf, allowed, &problems);
         conf_free(conf);
     }
     int status = problems.errors ? 1 : 0;

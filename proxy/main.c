@@ -164,6 +164,17 @@ static void judge_descriptors(const struct holdfast *h)
                f_u32("clients_max", h->descriptors.most / 2), f_u64("clients_wanted", clients));
 }
 
+/* `--check` says so as well, but from where the administrator is: another cgroup. */
+static void judge_memory(const struct holdfast *h)
+{
+    struct allowance allowed = allowance_find();
+
+    if (check_memory_is_short(h->conf, &allowed))
+        log_at(LOG_WARN, "warning", f_str("what", "the sessions' memory may not fit"),
+               f_str("into", allowed.whose), f_u64("memory", h->conf->limits.memory),
+               f_u64("allowed", allowed.bytes));
+}
+
 static int begin_workers(struct holdfast *h)
 {
     struct worker_setup *setup = &h->setup;
@@ -180,6 +191,7 @@ static int begin_workers(struct holdfast *h)
             return r;
     descriptors_count(&h->descriptors);
     judge_descriptors(h);
+    judge_memory(h);
     if ((r = recover_all(setup, &h->gifts)) < 0)
         log_at(LOG_ERROR, "recovery_failed", f_err("why", r));
     keeper_gifts_clear(&h->gifts);
@@ -360,6 +372,13 @@ static int serve(const struct arguments *arguments)
     return 0;
 }
 
+static int check(const struct arguments *arguments, FILE *out)
+{
+    struct allowance allowed = allowance_find();
+
+    return check_run(arguments->config, &allowed, out);
+}
+
 /* The daemon is the same program, from its file as it is then. */
 static int keep(const struct arguments *arguments)
 {
@@ -372,7 +391,7 @@ static int keep(const struct arguments *arguments)
 
     if (n < 0 || conf_read(arguments->config, &conf, &problems) < 0) {
         conf_problems_clear(&problems);
-        return check_run(arguments->config, stderr);
+        return check(arguments, stderr);
     }
     conf_problems_clear(&problems);
     program[n] = 0;
@@ -395,6 +414,6 @@ int main(int argc, char **argv)
         return 0;
     }
     if (arguments.check)
-        return check_run(arguments.config, stdout);
+        return check(&arguments, stdout);
     return arguments.keep ? keep(&arguments) : serve(&arguments);
 }

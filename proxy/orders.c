@@ -16,7 +16,7 @@
 
 void orders_begin(struct link *l)
 {
-    sm_core_post(sm_session_core(l->session), l->session);
+    sm_core_work(sm_session_core(l->session), l->session);
 }
 
 bool orders_tell(struct link *l, struct sm_event event)

@@ -6,6 +6,7 @@
 #include "sm/core.h"
 
 #include "sm/core_priv.h"
+#include "sm/deaths.h"
 #include "sm/session_priv.h"
 
 #include <assert.h>
@@ -351,11 +352,20 @@ char *sm_core_staging(struct sm_core *core)
     return core->arena.base + core->arena.staging_at;
 }
 
+static uint64_t name_of(const struct sm_core *core, const struct sm_session *s)
+{
+    return deaths_name(s->node.slot, generation_of(core, s->node.slot));
+}
+
+void sm_core_work(struct sm_core *core, struct sm_session *s)
+{
+    deaths_begin(&core->arena, name_of(core, s));
+}
+
 void sm_core_post(struct sm_core *core, struct sm_session *s)
 {
-    uint32_t slot = s->node.slot;
-
-    arena_post(&core->arena, (uint64_t)generation_of(core, slot) << 32 | (slot + 1));
+    sm_core_work(core, s);
+    arena_post(&core->arena, name_of(core, s));
 }
 
 static_assert((int)SM_KEEPSAKE == (int)ARENA_KEEPSAKE);

@@ -74,9 +74,13 @@ void sm_core_left_done(struct sm_core *core, struct sm_text jid);
  */
 [[nodiscard]] bool sm_core_spare(struct sm_core *core, size_t *offset, size_t *len);
 
+/* That session is worked on until its next sm_commit. Should the process die meanwhile, and five in
+ * a row within a minute, sm_core_open sets it aside. */
+void sm_core_work(struct sm_core *core, struct sm_session *s);
+
 /* The staging area: where the caller receives from links, SM_STAGING bytes, in the arena. The word
- * that names the session being received for, or worked on, is stored by sm_core_post before, and
- * cleared by sm_commit. */
+ * that names the session being received for is stored by sm_core_post before, and cleared by
+ * sm_commit; it is worked on, too. */
 enum { SM_STAGING = 65536 };
 char *sm_core_staging(struct sm_core *core);
 void sm_core_post(struct sm_core *core, struct sm_session *s);

@@ -11,12 +11,13 @@
 enum { DEATHS_AT = 1024 };
 
 struct death {
-    uint64_t posted; /* as arena_posted gives it; 0: nobody */
+    uint64_t name; /* 0: nobody was worked on */
     uint64_t at_ms;
 };
 
 struct deaths {
-    uint64_t count; /* ever */
+    uint64_t name;  /* who is worked on */
+    uint64_t count; /* of deaths, ever */
     struct death last[DEATHS_MAX];
 };
 
@@ -27,21 +28,31 @@ static const struct deaths *deaths_of(const struct arena *a)
     return arena_at(a, DEATHS_AT);
 }
 
-bool deaths_note(struct arena *a, uint64_t now_ms)
+void deaths_begin(struct arena *a, uint64_t name)
+{
+    arena_commit(a, DEATHS_AT + offsetof(struct deaths, name), name);
+}
+
+void deaths_end(struct arena *a, uint32_t slot)
+{
+    if ((uint32_t)deaths_of(a)->name == slot + 1)
+        deaths_begin(a, 0);
+}
+
+uint64_t deaths_note(struct arena *a, uint64_t now_ms)
 {
     uint64_t count = deaths_of(a)->count;
-    struct death now = {arena_posted(a), now_ms};
+    struct death now = {deaths_of(a)->name, now_ms};
     size_t at = DEATHS_AT + offsetof(struct deaths, last) + count % DEATHS_MAX * sizeof now;
 
     arena_put(a, at, &now, sizeof now);
     arena_commit(a, DEATHS_AT + offsetof(struct deaths, count), count + 1);
-    if (!now.posted || count + 1 < DEATHS_MAX)
-        return false;
+    deaths_begin(a, 0);
     for (unsigned i = 0; i < DEATHS_MAX; i++) {
         const struct death *d = &deaths_of(a)->last[i];
 
-        if (d->posted != now.posted || now_ms - d->at_ms > DEATHS_WITHIN_MS)
-            return false;
+        if (d->name != now.name || now_ms - d->at_ms > DEATHS_WITHIN_MS)
+            return 0;
     }
-    return true;
+    return now.name;
 }

@@ -12,6 +12,17 @@
 
 enum { DEATHS_MAX = 5, DEATHS_WITHIN_MS = 60000 };
 
-/* Notes that the process which had the arena is dead. True if that makes DEATHS_MAX in a row within
- * DEATHS_WITHIN_MS, and the same session was posted at each. now_ms: CLOCK_BOOTTIME. */
-[[nodiscard]] bool deaths_note(struct arena *a, uint64_t now_ms);
+/* A session's slot and generation in one word, never 0. */
+static inline uint64_t deaths_name(uint32_t slot, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (slot + 1);
+}
+
+/* That session is worked on from now on; or not any more, if it was this slot's. */
+void deaths_begin(struct arena *a, uint64_t name);
+void deaths_end(struct arena *a, uint32_t slot);
+
+/* Notes that the process which had the arena is dead; nobody is worked on now. The name of who was
+ * worked on at each of the last DEATHS_MAX deaths, all within DEATHS_WITHIN_MS; 0: nobody was.
+ * now_ms: CLOCK_BOOTTIME. */
+[[nodiscard]] uint64_t deaths_note(struct arena *a, uint64_t now_ms);

@@ -5,6 +5,8 @@
  */
 #include "sm/record.h"
 
+#include "sm/deaths.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -188,6 +190,7 @@ void record_unpost(struct arena *a, uint32_t slot)
 {
     if ((uint32_t)arena_posted(a) == slot + 1)
         arena_post(a, 0);
+    deaths_end(a, slot);
 }
 
 void record_commit(struct arena *a, uint32_t slot, struct sm_record *r)

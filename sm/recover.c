@@ -63,21 +63,18 @@ static void discard_adopted(struct sm_core *core)
 /* Whoever kills each process that takes it over does so no more. */
 static void set_aside(struct sm_core *core, uint64_t now_ms, struct sm_recovery *found)
 {
-    uint64_t word = arena_posted(&core->arena);
-    uint32_t slot = (uint32_t)word - 1, generation = (uint32_t)(word >> 32);
+    uint64_t name = deaths_note(&core->arena, now_ms);
+    uint32_t slot = (uint32_t)name - 1, generation = (uint32_t)(name >> 32);
     const struct sm_record *r;
 
-    if (!deaths_note(&core->arena, now_ms))
+    if (!name || slot >= arena_slots_high(&core->arena) || !(r = record_read(&core->arena, slot)) ||
+        record_slot(&core->arena, slot)->id.generation != generation)
         return;
-    if (slot < arena_slots_high(&core->arena) && (r = record_read(&core->arena, slot)) &&
-        record_slot(&core->arena, slot)->id.generation == generation) {
-        found->set_aside = 1;
-        found->aside = (struct sm_place){slot, generation, r->link_received};
-        found->stanzas = r->down.count;
-        found->jid = record_identity(&core->arena, slot).jid;
-        record_discard(&core->arena, slot);
-    }
-    arena_post(&core->arena, 0);
+    found->set_aside = 1;
+    found->aside = (struct sm_place){slot, generation, r->link_received};
+    found->stanzas = r->down.count;
+    found->jid = record_identity(&core->arena, slot).jid;
+    record_discard(&core->arena, slot);
 }
 
 /* --- handles --- */
@@ -293,6 +290,7 @@ enum sm_recovered sm_recover(struct sm_session *s, const struct sm_link_counts *
     bool fits = link && may_be(s, link);
 
     *staged = 0;
+    sm_core_work(s->core, s);
     begin_again(s, now_ms);
     tell(s, SM_CLIENT_GONE, 0, now_ms, o);
     if (sm_ending_again(s, now_ms, o))

@@ -250,9 +250,10 @@ class Cell:
         """
         self.relay.shut()
         self.alice_says(3, "flight")
+        self.step = "Alice speaks just before the kill"
+        await self.alice.settle()  # what is said without a connection, some clients drop
         self.bob_says(3, "flight")
         died = self.holdfast.kill_daemon()
-        await self.alice.settle()
         self.relay.current().reset()
         self.step = "the daemon is back"
         while not self.holdfast.is_back(died):

@@ -113,6 +113,16 @@ static void falsify(struct world *w)
     trace(w, "the counts of story %d will not match", l->story);
 }
 
+static void poison(struct world *w)
+{
+    const struct kernel_link *l = &w->links[below(w, LINKS)];
+
+    if (!l->used || !l->parked || w->stories[l->story].forgiven)
+        return;
+    w->poison = l->story;
+    trace(w, "whoever touches story %d dies", l->story);
+}
+
 static void new_limits(struct world *w)
 {
     w->set.limits.ack_forwarded = !w->set.limits.ack_forwarded;
@@ -134,6 +144,8 @@ static void misfortune(struct world *w)
         lose_socket(w);
     if (one_in(w, 10))
         falsify(w);
+    if (one_in(w, 40))
+        poison(w);
     if (one_in(w, 10))
         new_limits(w);
 }
@@ -209,6 +221,10 @@ static void recover(struct world *w, struct hold_link *l, bool there)
     bool ahead = k->sent > s->record.link_sent, lies = w->mismatch == l->story;
     size_t staged;
 
+    if (l->story == w->poison && !w->dead) {
+        w->fuse = 1 + below(w, 3);
+        watch(w);
+    }
     if (lies) {
         counts.sent += (size_t)1 << 30;
         story->unlinked = true;
@@ -269,11 +285,36 @@ static void recover_all(struct world *w)
             kernel_link_close(w, i);
 }
 
+/* If the process dies in the middle of it, it may be there again. */
+static void set_aside(struct world *w, const struct sm_recovery *found)
+{
+    for (uint32_t i = 0; i < w->story_count; i++) {
+        struct story *s = &w->stories[i];
+
+        if (!s->born || s->over || s->slot != found->aside.slot ||
+            s->generation != found->aside.generation)
+            continue;
+        fact(w, s, w->poison == (int)i || w->deaths >= 5, "set aside, and nobody died of it");
+        s->doomed = true;
+        if (w->dead)
+            continue;
+        s->forgiven = true;
+        w->poison = -1;
+        happened(w, FIG_SET_ASIDE);
+        trace(w, "story %u is set aside", i);
+    }
+}
+
 static void open_arena(struct world *w)
 {
     struct holder *h = w->holder;
     struct sm_core_config config = {
-        .base = w->memory, .size = ARENA_SIZE, .limits = &w->set.limits, .budget = &h->budget};
+        .base = w->memory,
+        .size = ARENA_SIZE,
+        .now_ms = w->now,
+        .limits = &w->set.limits,
+        .budget = &h->budget,
+    };
     struct sm_recovery found;
     unsigned forgiven = 0;
     int r;
@@ -286,6 +327,8 @@ static void open_arena(struct world *w)
     w->opening = false;
     opener = NULL;
     fact(w, NULL, r == 0, "the arena cannot be opened (%d)", r);
+    if (found.set_aside)
+        set_aside(w, &found);
     fact(w, NULL, found.damaged <= forgiven, "records are damaged: expected at most %u, seen %u",
          forgiven, found.damaged);
 }
@@ -324,7 +367,7 @@ void death_follows(struct world *w)
     while (w->dead)
         rise(w);
     w->recovering = false;
-    w->mismatch =
+    w->poison = w->mismatch =
         -1; /* not before: in a recovery that was cut off and begins again, they are as wrong */
     if (w->holder->core->arena.stored && !w->fuse)
         watch(w);

@@ -61,6 +61,7 @@
     X(DAMAGED,       MUST, "records damaged") \
     X(NO_SOCKET,     MUST, "sockets that did not come back") \
     X(MISMATCH,      MUST, "sockets whose counts did not match") \
+    X(SET_ASIDE,     MUST, "sessions that were set aside") \
     X(COMPARED,      MUST, "lives that were drained and compared")
 /* clang-format on */
 

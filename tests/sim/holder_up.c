@@ -233,8 +233,10 @@ void holder_readable(struct hold_connection *c)
     if (c->phase == HOLD_LEAVING) {
         discard(c, n);
     } else if (n > 0) {
-        if (c->link && c->link->session)
+        if (c->link && c->link->session) {
+            sm_core_work(c->h->core, c->link->session);
             holder_tell(c->link, (struct sm_event){.type = SM_CLIENT_BYTES});
+        }
         take_items(c, (struct span){bytes, (size_t)n});
         batch_done(c);
     } else if (n != KERNEL_AGAIN) {

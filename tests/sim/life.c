@@ -62,7 +62,7 @@ static void begin(struct world *w, uint64_t seed, bool tracing)
     w->now = 1000000 + below(w, 1000000);
     w->story_count = w->fuse = w->deaths = w->unsure_count = 0;
     w->dead = w->recovering = w->opening = w->shrunk = w->calm = false;
-    w->mismatch = w->intruder = -1;
+    w->poison = w->mismatch = w->intruder = -1;
     for (int i = 0; i < LINKS; i++)
         w->links[i].used = false;
     for (int i = 0; i < CONNECTIONS; i++)

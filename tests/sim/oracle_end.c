@@ -143,8 +143,8 @@ void oracle_recovered(struct world *w)
             happened(w, FIG_LEFT_AGAIN);
         if (!s->born || s->over || seen[i])
             continue;
-        if (s->forgiven) {
-            s->over = true;
+        if (s->forgiven || s->doomed) {
+            s->forgiven = s->over = true;
             continue;
         }
         fact(w, s, s->freeing, "a session is gone with the process");

@@ -144,6 +144,7 @@ struct story {
     bool ending;                  /* a commit says so */
     bool left;                    /* its messages, for the next session of its full JID */
     bool forgiven;                /* its record was damaged: nothing is promised any more */
+    bool doomed;                  /* it may have been set aside */
     bool unlinked;                /* its socket did not come back, or its counts were not true */
     bool loose;                   /* TCP's word counted as the server's */
     bool squeezed;                /* it ended while there was little room: what came then is lost */
@@ -227,6 +228,7 @@ struct world {
     bool recovering, opening;
     bool shrunk;   /* the memory allowed is less than it was when the process began */
     bool calm;     /* nothing goes wrong any more */
+    int poison;    /* the story that each process dies of, until it is set aside; -1: none */
     int mismatch;  /* the story whose counts are not true at the next recovery; -1: none */
     uint32_t fuse; /* stores and calls until it dies; 0: it does not */
     uint32_t deaths;

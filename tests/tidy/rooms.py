@@ -22,7 +22,7 @@ FLOORS = (
     ("tools", "inflow", "keep"),
     ("tls", "tls_*", "resolve", "check", "parking"),
     ("conf", "conf_*"),
-    ("descriptors", "log", "log_*", "net", "buffer", "text", "ends", "keeper", "stored", "lot", "kernel"),
+    ("allowance", "descriptors", "log", "log_*", "net", "buffer", "text", "ends", "keeper", "stored", "lot", "kernel"),
 )
 
 # What may be undefined in a library beside what its own files define. Sanitizers, the stack protector and

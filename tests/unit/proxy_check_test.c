@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What --check says of certificates and keys. Each test writes its own into a folder of
- * its own, and a configuration that names them in lines 3 and 4.
+ * What --check says of certificates and keys, and of memory. Each test writes its own files into a
+ * folder of its own, and a configuration that names them in lines 3 and 4.
  */
 #include "proxy/check.h"
 
@@ -122,15 +122,20 @@ static struct scene scene_new(void)
     return s;
 }
 
-static int check(struct scene *s)
+static int check_within(struct scene *s, const struct allowance *allowed)
 {
     FILE *f = fmemopen(s->said, sizeof s->said, "w");
 
     fputc('\n', f);
-    int status = check_run(s->ini, f);
+    int status = check_run(s->ini, allowed, f);
 
     fclose(f);
     return status;
+}
+
+static int check(struct scene *s)
+{
+    return check_within(s, &(struct allowance){0});
 }
 
 /* A line of its own, at that line of the file. */
@@ -334,6 +339,29 @@ static void links_over_tls_are_noted(void **)
     scene_free(&s);
 }
 
+static void memory_that_is_not_there_is_warned_of(void **)
+{
+    struct allowance allowed = {.bytes = 800 << 20, .whose = "the cgroup /x"};
+    struct scene s = scene_new();
+
+    write_ini(&s, "example.org", "[limits]\nmemory = 700M\n");
+    assert_int_equal(check_within(&s, &allowed), 0);
+    assert_int_equal(lines_said(&s), 0);
+    write_ini(&s, "example.org", "[limits]\nmemory = 701M\n");
+    assert_int_equal(check_within(&s, &allowed), 0);
+    assert_true(says(&s, 6, "warning: memory: 701M "));
+    assert_non_null(strstr(s.said, " 800M that the cgroup /x has"));
+    assert_int_equal(lines_said(&s), 1);
+    write_ini(&s, "example.org", ""); /* the default stands in no line */
+    assert_int_equal(check_within(&s, &allowed), 0);
+    assert_non_null(strstr(s.said, "x.ini: warning: memory: 2048M "));
+    assert_int_equal(lines_said(&s), 1);
+    allowed.bytes = 0;
+    assert_int_equal(check_within(&s, &allowed), 0);
+    assert_int_equal(lines_said(&s), 0);
+    scene_free(&s);
+}
+
 static void the_configuration_and_the_certificates_are_judged_in_one_run(void **)
 {
     struct scene s = scene_new();
@@ -376,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_certificate_that_does_not_name_the_host_is_warned_of),
         cmocka_unit_test(a_key_that_others_can_read_is_warned_of),
         cmocka_unit_test(links_over_tls_are_noted),
+        cmocka_unit_test(memory_that_is_not_there_is_warned_of),
         cmocka_unit_test(the_configuration_and_the_certificates_are_judged_in_one_run),
         cmocka_unit_test(a_configuration_that_is_not_there_is_said),
     };
