@@ -64,7 +64,7 @@ static int map(struct arenas *a, unsigned i)
     if (fstat(a->fd[i], &st) < 0)
         return -errno;
     if (st.st_size <= 0)
-        return -EPROTO;
+        return -EBADMSG;
     a->size[i] = (size_t)st.st_size;
     a->base[i] =
         mmap(NULL, a->size[i], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, a->fd[i], 0);
@@ -74,7 +74,7 @@ static int map(struct arenas *a, unsigned i)
     return 0;
 }
 
-static int open_one(struct arenas *a, unsigned i, size_t size, struct keeper_gifts *gifts)
+static int open_core(struct arenas *a, unsigned i)
 {
     struct sm_core_config config = {
         .arena = (uint8_t)i,
@@ -82,15 +82,11 @@ static int open_one(struct arenas *a, unsigned i, size_t size, struct keeper_gif
         .limits = &a->limits,
         .budget = &a->budget,
     };
-    char name[KEEPER_NAME];
     struct sm_recovery found;
     int r;
 
-    name_of(name, i);
     tools_random(config.key, sizeof config.key);
-    a->kept[i] = (a->fd[i] = keeper_take(gifts, name)) >= 0;
-    if ((!a->kept[i] && (r = make(&a->fd[i], name, size)) < 0) || (r = lock(a->fd[i])) < 0 ||
-        (r = map(a, i)) < 0)
+    if ((r = lock(a->fd[i])) < 0 || (r = map(a, i)) < 0)
         return r;
     config.base = a->base[i];
     config.size = a->size[i];
@@ -104,6 +100,50 @@ static int open_one(struct arenas *a, unsigned i, size_t size, struct keeper_gif
     a->left += found.left;
     a->damaged += found.damaged;
     return 0;
+}
+
+static void close_one(struct arenas *a, unsigned i)
+{
+    if (a->core[i])
+        sm_core_free(a->core[i]);
+    if (a->base[i] != MAP_FAILED)
+        munmap(a->base[i], a->size[i]);
+    if (a->fd[i] >= 0)
+        close(a->fd[i]);
+    a->core[i] = NULL;
+    a->base[i] = MAP_FAILED;
+    a->fd[i] = -1;
+}
+
+/* Nothing that a keeper gave back keeps the program from starting, but what is in use elsewhere, or
+ * in a layout that another program understands. */
+static int open_gift(struct arenas *a, unsigned i, const char *name)
+{
+    int r = open_core(a, i);
+
+    a->kept[i] = r == 0;
+    if (r == 0 || r == -EBUSY || r == -EPROTO || r == -ENOMEM)
+        return r;
+    log_at(LOG_ERROR, "recovery_failed", f_str("arena", name), f_err("why", r));
+    (void)keeper_drop(name);
+    close_one(a, i);
+    return 0;
+}
+
+static int open_one(struct arenas *a, unsigned i, size_t size, struct keeper_gifts *gifts)
+{
+    char name[KEEPER_NAME];
+    int r;
+
+    name_of(name, i);
+    a->fd[i] = keeper_take(gifts, name);
+    if (a->fd[i] >= 0 && (r = open_gift(a, i, name)) < 0)
+        return r;
+    if (a->kept[i])
+        return 0;
+    if ((r = make(&a->fd[i], name, size)) < 0)
+        return r;
+    return open_core(a, i);
 }
 
 int arenas_keep(const struct arenas *a)
@@ -169,15 +209,6 @@ int arenas_open(struct arenas *a, const struct conf *conf, uint32_t counter_star
 
 void arenas_close(struct arenas *a)
 {
-    for (unsigned i = 0; i < SM_ARENAS; i++) {
-        if (a->core[i])
-            sm_core_free(a->core[i]);
-        if (a->base[i] != MAP_FAILED)
-            munmap(a->base[i], a->size[i]);
-        if (a->fd[i] >= 0)
-            close(a->fd[i]);
-        a->core[i] = NULL;
-        a->base[i] = MAP_FAILED;
-        a->fd[i] = -1;
-    }
+    for (unsigned i = 0; i < SM_ARENAS; i++)
+        close_one(a, i);
 }

@@ -20,8 +20,8 @@ struct arenas {
 };
 
 /* Those that a keeper gave back, with what is in them, and the others anew. 0; -EBUSY: another
- * process uses one; -EPROTO: one is not of this program's making; other -errno; then nothing is
- * left, and what was given back is as it was. */
+ * process uses one; -EPROTO: one has another program's layout; other -errno; then nothing is left,
+ * and what was given back is as it was. What is no arena is logged, and begun anew. */
 [[nodiscard]] int arenas_open(struct arenas *a, const struct conf *conf, uint32_t counter_start,
                               struct keeper_gifts *gifts);
 /* Hands those to the keeper that it has not, and waits for the proof. 0 or -errno. */

@@ -139,6 +139,14 @@ static bool formatted_so(const struct arena *a, size_t slot_size, size_t stone_s
            !memcmp(a->base + from, (char *)&header + from, sizeof header - from);
 }
 
+/* Of an earlier program, or a later one. */
+static bool has_another_layout(const struct arena *a)
+{
+    const struct arena_header *h = arena_at(a, 0);
+
+    return h->magic == ARENA_MAGIC && h->layout != ARENA_LAYOUT;
+}
+
 /* Everything but the memory itself. */
 static int lay_out(struct arena *a, void *base, size_t size, size_t slot_size, size_t stone_size,
                    struct sm_budget *budget)
@@ -187,8 +195,9 @@ int arena_open(struct arena *a, void *base, size_t size, size_t slot_size, size_
     if (!arena_word(a, offsetof(struct arena_header, magic))) {
         format(a, slot_size, stone_size);
     } else if (!formatted_so(a, slot_size, stone_size)) {
+        r = has_another_layout(a) ? -EPROTO : -EBADMSG;
         arena_clear(a);
-        return -EPROTO;
+        return r;
     }
     return 0;
 }

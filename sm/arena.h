@@ -40,8 +40,8 @@ struct arena {
 [[nodiscard]] int arena_init(struct arena *a, void *base, size_t size, size_t slot_size,
                              size_t stone_size, struct sm_budget *budget);
 /* The same if the memory was never formatted to the end. Otherwise nothing in it changes, and
- * nothing of it is in use: what the records name is to be claimed. -EPROTO: it was formatted in
- * another size, layout, or with other slots and tombstones. */
+ * nothing of it is in use: what the records name is to be claimed. -EPROTO: it has another layout;
+ * -EBADMSG: it is no arena, or of another size, or with other slots and tombstones. */
 [[nodiscard]] int arena_open(struct arena *a, void *base, size_t size, size_t slot_size,
                              size_t stone_size, struct sm_budget *budget);
 /* The memory stays as it is; its share of the budget is given back. */

@@ -12,6 +12,21 @@
 
 static_assert(offsetof(struct core_left, node) == 0, "a node is what was left");
 
+/* An account leaves messages of as many sessions as it may have at once, or who ends one after
+ * another would fill the memory, and the chain that every login walks. The oldest goes. */
+static void leave_room(struct sm_core *core, struct sm_text account)
+{
+    struct registry_node *n = NULL, *oldest = NULL;
+    uint32_t count = 0;
+
+    while ((n = registry_next_of(&core->registry, account, n))) {
+        if (n->left && !count++)
+            oldest = n; /* a chain keeps the order of coming */
+    }
+    if (count >= core->limits->sessions_per_account && oldest)
+        core_left_expire(core, (struct core_left *)oldest);
+}
+
 bool core_leave(struct sm_core *core, struct sm_session *s, uint64_t expires_ms)
 {
     struct core_left *left;
@@ -19,6 +34,7 @@ bool core_leave(struct sm_core *core, struct sm_session *s, uint64_t expires_ms)
     /* Nobody may ever come for it: it must not keep new sessions out. */
     if (!core_may_leave(core) || !(left = calloc(1, sizeof *left)))
         return false;
+    leave_room(core, record_identity(&core->arena, s->node.slot).account);
     for (uint32_t n = s->record.returned; n < s->record.down.count; n++) {
         struct sm_stanza stanza;
 

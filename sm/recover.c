@@ -209,7 +209,7 @@ int sm_core_open(struct sm_core **out, const struct sm_core_config *config,
     *found = (struct sm_recovery){0};
     if (somebody_elses(core)) {
         sm_core_free(core);
-        return -EPROTO;
+        return -EBADMSG;
     }
     discard_damaged(core, found);
     set_aside(core, config->now_ms, found);

@@ -32,8 +32,8 @@ struct sm_recovery {       /* what sm_core_open found */
 };
 
 /* The core on memory that an earlier process formatted and died on; fresh memory (zeroes, or not
- * wholly formatted) is formatted. -ENOMEM; -EINVAL: too small; -EPROTO: another size, layout, node
- * or arena than its own, and nothing is touched. */
+ * wholly formatted) is formatted. -ENOMEM; -EINVAL: too small; -EPROTO: it has another layout;
+ * -EBADMSG: it is no arena, or another one. Of what is refused nothing is touched. */
 [[nodiscard]] int sm_core_open(struct sm_core **out, const struct sm_core_config *config,
                                struct sm_recovery *found);
 

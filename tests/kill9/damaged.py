@@ -13,106 +13,23 @@ The last line is `N passed, N failed`.
 
 import array
 import asyncio
-import fcntl
 import os
 import re
 import signal
 import socket
 import struct
 import sys
-import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
 import process  # noqa: E402
-from holdfast import SANITIZER, Holdfast, binary  # noqa: E402
+from holdfast import SANITIZER  # noqa: E402
+from keeper import ARENA, LOT, Daemon, Keeper  # noqa: E402
 from quickserver import QuickServer  # noqa: E402
 from smclient import NotResumed, SmClient  # noqa: E402
 
 SESSIONS = 24
-ARENA, LOT = "holdfast-arena-", "holdfast-lot-"
-BEYOND = 2000  # no descriptor of ours is as high
-
-
-class Keeper:
-    """Holds (name, descriptor) pairs; what is beyond `most` it closes without a word."""
-
-    def __init__(self, path):
-        self.path = path
-        self.items = []
-        self.most = 10000
-        self.ready = threading.Event()
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(path)
-        self.thread = threading.Thread(target=self.listen)
-        self.thread.start()
-
-    def listen(self):
-        while True:
-            data, fds, _, _ = socket.recv_fds(self.socket, 4096, 64)
-            if not data:
-                return
-            words = dict(line.split("=", 1) for line in data.decode().split("\n"))
-            name = words.get("FDNAME")
-            if "FDSTOREREMOVE" in words:
-                self.lose(lambda item: item[0] == name)
-            for fd in fds:
-                if "FDSTORE" in words and len(self.items) < self.most:
-                    self.items.append((name, fd))
-                else:
-                    os.close(fd)
-            if "READY" in words:
-                self.ready.set()
-
-    def lose(self, which):
-        for _, fd in filter(which, self.items):
-            os.close(fd)
-        self.items = [item for item in self.items if not which(item)]
-
-    def close(self):
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"", self.path)
-        self.thread.join()
-        self.socket.close()
-        self.lose(lambda _: True)
-
-
-class Daemon(Holdfast):
-    """Holdfast with a Keeper; a child of this process, so that it finds its descriptors in place."""
-
-    def begin(self, keeper):
-        """True when it is ready; False: it has ended."""
-        self.write_configuration()
-        keeper.ready.clear()
-        self.pid = os.fork()
-        if not self.pid:
-            self.become(keeper.path, keeper.items)
-        while not keeper.ready.wait(0.05):
-            if os.waitpid(self.pid, os.WNOHANG)[0]:
-                return False
-        return True
-
-    def become(self, notify, items):
-        try:
-            log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, BEYOND) for _, fd in items]
-            for place, fd in enumerate(high, 3):
-                os.dup2(fd, place)
-            os.closerange(3 + len(items), BEYOND)
-            environment = {**os.environ, "NOTIFY_SOCKET": notify}
-            if items:
-                environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in items)
-                environment["LISTEN_FDS"] = str(len(items))
-                environment["LISTEN_PID"] = str(os.getpid())
-            os.execve(binary(), [binary(), "-c", self.ini], environment)
-        finally:
-            os._exit(99)
-
-    def end(self, number):
-        os.kill(self.pid, number)
-        return os.waitpid(self.pid, 0)[1]
 
 
 # --- what happens while no daemon runs: keeper, server ---
@@ -137,6 +54,24 @@ def all_arenas_are_lost(keeper, _server):
 
 def every_other_arena_is_lost(keeper, _server):
     keeper.lose(lambda item: item[0].startswith(ARENA) and int(item[0][len(ARENA) :]) % 2)
+
+
+def some_arenas_are_none(keeper, _server):
+    """Rubbish in one, a page where its header should be, a pipe, one cut short, two changed places."""
+    arenas = {name: at for at, (name, _) in enumerate(keeper.items) if name.startswith(ARENA)}
+    for number, size in ((0, 1 << 20), (1, 0), (2, 100)):
+        at, rubbish = arenas[ARENA + str(number)], os.memfd_create("rubbish")
+        os.write(rubbish, b"\x5a" * size)
+        keeper.items[at] = (keeper.items[at][0], rubbish)
+    end, other = os.pipe()
+    os.close(other)
+    keeper.items[arenas[ARENA + "3"]] = (ARENA + "3", end)
+    os.pwrite(keeper.items[arenas[ARENA + "4"]][1], b"\0" * 8 + b"\xff" * 24, 0)
+    one, two = arenas[ARENA + "5"], arenas[ARENA + "6"]
+    keeper.items[one], keeper.items[two] = (
+        (ARENA + "5", keeper.items[two][1]),
+        (ARENA + "6", keeper.items[one][1]),
+    )
 
 
 def each_lot_is_there_under_two_names(keeper, _server):
@@ -186,6 +121,7 @@ CASES = (  # what happens, and how many sessions are back
     (half_of_each_lot_is_lost, NONE),
     (all_arenas_are_lost, NONE),
     (every_other_arena_is_lost, SOME),
+    (some_arenas_are_none, SOME),
     (each_lot_is_there_under_two_names, ALL),
     (lots_hold_what_nobody_parked, ALL),
     (what_is_no_lot_is_called_one, ALL),
@@ -276,6 +212,7 @@ async def passes(happens, expected):
 TOLD = (
     all_lots_are_lost,
     half_of_each_lot_is_lost,
+    some_arenas_are_none,
     lots_hold_what_nobody_parked,
     what_is_no_lot_is_called_one,
 )

@@ -47,7 +47,8 @@ static int gift_of(const char *bytes, size_t size)
     return fd;
 }
 
-static void what_is_no_arena_is_not_touched(void **)
+/* The others are as they were, and it is begun anew; the gift itself is not touched. */
+static void what_is_no_arena_is_begun_anew(void **)
 {
     static const size_t sizes[] = {0, 5, 4096, 300 << 20};
     static const char foreign[] = "something else";
@@ -59,7 +60,11 @@ static void what_is_no_arena_is_not_touched(void **)
         char now[sizeof foreign] = "";
         struct arenas a;
 
-        assert_true(arenas_open(&a, &conf, 0, &(struct keeper_gifts){.at = &gift, .count = 1}) < 0);
+        assert_int_equal(arenas_open(&a, &conf, 0, &(struct keeper_gifts){.at = &gift, .count = 1}),
+                         0);
+        assert_false(a.kept[3]);
+        assert_non_null(a.core[3]);
+        arenas_close(&a);
         assert_int_equal(lseek(copy, 0, SEEK_END), sizes[i]);
         assert_true(pread(copy, now, sizeof foreign - 1, 0) >= 0);
         assert_string_equal(now, sizes[i] > 14 ? foreign : "");
@@ -67,11 +72,30 @@ static void what_is_no_arena_is_not_touched(void **)
     }
 }
 
+/* Another program may be able to read it: this one keeps its hands off. */
+static void an_arena_of_another_layout_is_refused(void **)
+{
+    struct keeper_gifts none = {0};
+    struct keeper_gift gift = {.name = "holdfast-arena-3"};
+    struct keeper_gifts gifts = {.at = &gift, .count = 1};
+    uint32_t *layout;
+    struct arenas a;
+
+    assert_int_equal(arenas_open(&a, &conf, 0, &none), 0);
+    gift.fd = dup(a.fd[3]);
+    layout = (uint32_t *)a.base[3] + 8;
+    assert_int_equal(*layout, ARENA_LAYOUT);
+    ++*layout;
+    arenas_close(&a);
+    assert_int_equal(arenas_open(&a, &conf, 0, &gifts), -EPROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_cannot_know_which_names_meet_in_a_chain),
-        cmocka_unit_test(what_is_no_arena_is_not_touched),
+        cmocka_unit_test(what_is_no_arena_is_begun_anew),
+        cmocka_unit_test(an_arena_of_another_layout_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
  */
 #include "tests/support/core_rig.h"
 
+#include <stdio.h>
+
 /* --- tombstones --- */
 
 static struct sm_id bury(struct sm_core *core, const char *account, uint32_t h, uint64_t now_ms)
@@ -158,6 +160,23 @@ static void each_message_handed_over_is_committed(void **)
     free_core(core);
 }
 
+static void an_account_leaves_so_much_and_the_oldest_goes(void **)
+{
+    struct sm_core *core = new_core();
+    char jid[64];
+
+    for (uint32_t i = 0; i < 2 * limits.sessions_per_account; i++) {
+        snprintf(jid, sizeof jid, "%s/%u", romeo, i);
+        leave(core, jid, (const char *[]){"<m1/>", "<m2/>", NULL}, 1000);
+    }
+    for (uint32_t i = 0; i < 2 * limits.sessions_per_account; i++) {
+        snprintf(jid, sizeof jid, "%s/%u", romeo, i);
+        assert_int_equal(sm_core_left(core, text(jid)), i >= limits.sessions_per_account);
+    }
+    assert_int_equal(sm_core_counts(core).lost, 2 * limits.sessions_per_account);
+    free_core(core);
+}
+
 static void messages_left_are_lost_when_their_time_is_over(void **)
 {
     struct sm_core *core = new_core();
@@ -254,6 +273,7 @@ int main(void)
         cmocka_unit_test(messages_left_are_handed_over_in_order),
         cmocka_unit_test(each_message_handed_over_is_committed),
         cmocka_unit_test(messages_left_are_lost_when_their_time_is_over),
+        cmocka_unit_test(an_account_leaves_so_much_and_the_oldest_goes),
         cmocka_unit_test(an_adopted_message_is_never_in_two_sessions),
         cmocka_unit_test(an_adoption_does_not_end_the_next_session_in_the_slot),
     };

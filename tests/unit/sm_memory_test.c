@@ -164,6 +164,7 @@ static void a_recovery_without_memory_can_be_tried_again(void **)
     struct sm_recovery found;
     unsigned nth = 1;
 
+    r->limits.sessions_per_account = STORY_CROWD;
     to_client(r, "<m/>");
     sm_commit(r->s);
     for (int i = 0; i < STORY_CROWD; i++)

@@ -180,7 +180,7 @@ static void one_that_is_refused_takes_nothing(void **)
     assert_true(held > used);
 }
 
-static void assert_refused(struct rig *r, struct sm_core_config config)
+static void assert_refused(struct rig *r, struct sm_core_config config, int error)
 {
     char *before = malloc(1 << 20);
     struct sm_recovery found;
@@ -188,7 +188,7 @@ static void assert_refused(struct rig *r, struct sm_core_config config)
 
     assert_non_null(before);
     memcpy(before, r->base, 1 << 20);
-    assert_int_equal(sm_core_open(&core, &config, &found), -EPROTO);
+    assert_int_equal(sm_core_open(&core, &config, &found), error);
     assert_memory_equal(before, r->base, 1 << 20);
     assert_int_equal(r->budget.used, 0);
     free(before);
@@ -203,18 +203,20 @@ static void what_another_made_is_not_touched(void **)
     r->core = NULL;
     r->s = NULL;
     other.arena++;
-    assert_refused(r, other);
+    assert_refused(r, other, -EBADMSG);
     other = mine;
     other.node++;
-    assert_refused(r, other);
+    assert_refused(r, other, -EBADMSG);
     other = mine;
     other.size /= 2;
-    assert_refused(r, other);
+    assert_refused(r, other, -EBADMSG);
     ((uint64_t *)r->base)[2] += UINT64_C(1) << 32; /* more slots were used than there are */
-    assert_refused(r, mine);
+    assert_refused(r, mine, -EBADMSG);
     ((uint64_t *)r->base)[2] -= UINT64_C(1) << 32;
+    ++((uint32_t *)r->base)[8]; /* a layout to come */
+    assert_refused(r, mine, -EPROTO);
     ++*(char *)r->base; /* not ours at all */
-    assert_refused(r, mine);
+    assert_refused(r, mine, -EBADMSG);
     rig_free(r);
 }
 
