@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/client_entry.h"
+#include "proxy/client_line.h"
 #include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
@@ -68,6 +69,7 @@ void client_arrive(struct client *c, struct tools *tools)
 
 void client_leave(struct client *c)
 {
+    client_line_leave(c);
     ev_io_stop(c->tools->loop, &c->readable);
     ev_io_stop(c->tools->loop, &c->writable);
     ev_timer_stop(c->tools->loop, &c->timer);
@@ -299,6 +301,8 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
         c->handler->ended(c, END_MEMORY);
         return;
     }
+    if (!client_line_pass(c))
+        return;
     n = recv(c->fd, c->tools->received, sizeof c->tools->received, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))

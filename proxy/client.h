@@ -59,6 +59,7 @@ enum { CLIENT_MARKS = 8 };
 struct client {
     LIST_ENTRY(client) entry;
     SLIST_ENTRY(client) moving; /* among the worker's movers */
+    TAILQ_ENTRY(client) line;   /* of handshakes */
     struct tools *tools;
     const struct conf_listen *listen;
     const struct client_handler *handler;
@@ -93,6 +94,8 @@ struct client {
     bool promised; /* a descriptor is kept for the link of its login */
     bool expects_proxy;
     bool delayed;      /* its address connects too fast: nothing is read yet */
+    bool in_line;      /* it shakes hands, and is not read until … */
+    bool has_turn;     /* … it has its turn */
     bool header_given; /* a stream header went to the client: a stream error may follow */
     bool modern;       /* its header said version 1.0 */
     bool busy;         /* the server's answer is awaited: nothing more is taken */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accepting: a bounded number in a turn, and none while there are no descriptors for
- * another client and its link; what the kernel's line holds then comes in later.
+ * another client and its link, or while TLS handshakes wait for their turn; what the
+ * kernel's line holds then comes in later.
  */
 #include "proxy/listener.h"
 
@@ -11,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "proxy/client_line.h"
 #include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
@@ -54,7 +56,7 @@ static void on_connection(struct ev_loop *, ev_io *w, int)
 {
     struct listener *l = w->data;
 
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+    for (int i = 0; i < ACCEPTS_A_TURN && !client_line_waits(l->tools); i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof peer;
         int fd;

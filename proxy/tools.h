@@ -33,7 +33,8 @@ enum {
 
 /* clang-format off */
 #define COUNTERS(X) \
-    X(accepted) X(closed) X(handshakes) X(tls_failures) X(logins) X(login_failures) X(bound) \
+    X(accepted) X(closed) X(handshakes) X(handshakes_waited) X(tls_failures) X(logins) \
+    X(login_failures) X(bound) \
     X(resumptions) X(resume_refused) X(moved) X(client_bytes_in) X(client_bytes_out) \
     X(link_bytes_in) X(link_bytes_out) X(links_opened) X(links_failed) X(stanzas_in) \
     X(stanzas_out) X(stanzas_skipped) X(stanzas_lost) X(pings_answered) X(ignored) X(misplaced) \
@@ -54,6 +55,7 @@ LIST_HEAD(clients, client);
 SLIST_HEAD(movers, client);
 LIST_HEAD(links, link);
 TAILQ_HEAD(link_line, link);
+TAILQ_HEAD(client_line, client);
 
 /* What the server of one host is busy with, of this worker: so many logins at once, the rest in
  * line (upstream.h). */
@@ -80,11 +82,13 @@ struct tools {
     int arena_fds[SM_ARENAS];         /* their memory */
     struct sm_orders pair[2];         /* of the batch at hand, and of the one being obeyed */
     struct sm_orders *orders;
-    ev_timer sessions_timer; /* for the earliest deadline of any session: */
-    uint64_t armed_ms;       /* CLOCK_BOOTTIME; UINT64_MAX: none */
-    unsigned workers;        /* in the process: an arena's worker is its number modulo this */
-    struct movers movers;    /* clients that go to another worker when the turn is over */
-    struct gate *gates;      /* one for each host of conf */
+    ev_timer sessions_timer;       /* for the earliest deadline of any session: */
+    uint64_t armed_ms;             /* CLOCK_BOOTTIME; UINT64_MAX: none */
+    unsigned workers;              /* in the process: an arena's worker is its number modulo this */
+    struct movers movers;          /* clients that go to another worker when the turn is over */
+    struct gate *gates;            /* one for each host of conf */
+    struct client_line handshakes; /* that wait for another turn (client_line.h) … */
+    unsigned handshakes_left;      /* … as this one takes only so many more */
     struct clients clients;
     struct links links;
     struct clients dead_clients; /* freed at the end of the turn */

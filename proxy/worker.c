@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "proxy/client_entry.h"
+#include "proxy/client_line.h"
 #include "proxy/farewell.h"
 #include "proxy/link.h"
 #include "proxy/listener.h"
@@ -97,7 +98,10 @@ static void arrive(struct tools *tools, void *arg)
     if (c->login < LOGIN_BOUND)
         client_login_deadline(c);
     tools->counters.moved++;
-    relay_arrived(c);
+    if (tools->worker->stopping) /* on its way while the others were told */
+        farewell_client(c, END_STOP, SPAN_NONE);
+    else
+        relay_arrived(c);
 }
 
 /* Nothing of this worker may look at the client from here on. */
@@ -171,6 +175,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
     orders_relieve(&w->tools);
     bury(&w->tools);
     listeners_go_on(&w->listeners);
+    client_line_move(&w->tools);
     w->tools.counters.turns++;
     if (w->stopping && all_ended(w))
         finished(w);
@@ -231,6 +236,7 @@ static int tools_begin(struct worker *w, unsigned index)
     t->armed_ms = UINT64_MAX;
     t->workers = w->setup->workers;
     t->next_id = 1;
+    TAILQ_INIT(&t->handshakes);
     for (unsigned i = 0; i < SM_ARENAS; i++) {
         t->arena_fds[i] = w->setup->arena_fds[i];
         if (i % w->setup->workers == index)

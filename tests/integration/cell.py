@@ -249,12 +249,19 @@ class Cell:
         How far what both say just before has come is chance.
         """
         self.relay.shut()
+        lost = self.relay.current()
+        lost.freeze(down=False)  # what is said without a connection, some clients drop
         self.alice_says(3, "flight")
         self.step = "Alice speaks just before the kill"
-        await self.alice.settle()  # what is said without a connection, some clients drop
+        await self.alice.settle()
+        while not lost.up.held:
+            await asyncio.sleep(0.02)
+        await self.alice.settle()
+        lost.up.open.set()
         self.bob_says(3, "flight")
+        await asyncio.sleep(0)
         died = self.holdfast.kill_daemon()
-        self.relay.current().reset()
+        lost.reset()
         self.step = "the daemon is back"
         while not self.holdfast.is_back(died):
             await asyncio.sleep(0.02)

@@ -7,6 +7,7 @@ from its first instruction on by the program stepper, which kills it at a counte
 
 import fcntl
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -142,6 +143,14 @@ class Daemon(Holdfast):
             os.execve(binary(), [binary(), "-c", self.ini], environment)
         finally:
             os._exit(99)
+
+    def address_of(self, function):
+        """Where it is in the process that runs."""
+        names = subprocess.run(("nm", binary()), check=True, capture_output=True, text=True).stdout
+        at = re.search(rf"^(\w+) T {function}$", names, re.MULTILINE)[1]
+        with open(f"/proc/{self.pid}/maps") as maps:
+            base = re.search(rf"^(\w+)-.* {os.path.realpath(binary())}$", maps.read(), re.MULTILINE)
+        return int(at, 16) + int(base[1], 16)
 
     def end(self, number):
         pid, self.pid = self.pid, None

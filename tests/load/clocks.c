@@ -138,7 +138,8 @@ void client_come_later(struct client *c)
     ev_timer_stop(c->crowd->loop, &c->back);
     if (dice_share(&c->dice, hasty_share))
         away = 0.;
-    else if (c->crowd->phase == PHASE_RUN && dice_share(&c->dice, long_share))
+    else if (!c->crowd->options.prompt && c->crowd->phase == PHASE_RUN &&
+             dice_share(&c->dice, long_share))
         away *= long_factor;
     again(c, &c->back, away);
 }

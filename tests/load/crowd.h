@@ -47,6 +47,7 @@ struct options {
     double report;   /* seconds between two lines of figures; 0: none */
     double patience; /* seconds without an end in sight that count as a hang */
     bool echo;       /* each talks to the server's echo, not to another client */
+    bool prompt;     /* nobody stays away much longer than others */
     bool may_drop;   /* the other side may drop connections, and refuse new ones */
     bool may_end;    /* the server may end links, and so sessions */
     uint64_t seed;

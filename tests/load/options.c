@@ -29,6 +29,7 @@ static const struct row {
     {"say-every", KIND_NUMBER, AT(say_every), "seconds between stanzas of one client, on average"},
     {"cut-every", KIND_NUMBER, AT(cut_every), "seconds between troubles of one client"},
     {"away", KIND_NUMBER, AT(away), "seconds until it comes back"},
+    {"prompt", KIND_FLAG, AT(prompt), "nobody stays away much longer than others"},
     {"linger", KIND_NUMBER, AT(linger), "seconds that a silent socket stays open"},
     {"fuse", KIND_NUMBER, AT(fuse), "share of connections that fail at a random byte"},
     {"trouble", KIND_TROUBLE, AT(weights), "NAME=WEIGHT,...; those not named never happen"},

@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import socket
+import ssl
 import threading
 import time
 
@@ -20,6 +21,7 @@ from keys import KeyAsker
 
 FLOOD_MAX = 64 << 20  # bytes: far beyond what is held on the way, kernel buffers included
 FLOOD_PIECE = 32768
+TLS_HANDSHAKE = b"\x16"
 PACE_S = 0.05  # between two bytes that drip
 
 
@@ -138,6 +140,33 @@ class PressureSteps:
             self.guests.append(guest)
             self.clients[guest.name] = guest
 
+    def guests_begin_tls(self, count):
+        """They connect, and all say hello while the daemon stands still; then each is answered."""
+        self.wait_for(lambda: self.total("connections") is not None, "an answer")
+        before = self.total("connections")
+        come = [self.guest_at_tls() for _ in range(int(count))]
+        self.wait_for(lambda: self.total("connections") == before + len(come), "all to be in")
+        self.rests()
+        process = self.daemon.process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            self.wait_for(lambda: set(self.daemon.thread_states()) == {"T"}, "it to stand still")
+            for guest in come:
+                guest.sendall(hello())
+        finally:
+            process.send_signal(signal.SIGCONT)
+        for guest in come:
+            if guest.recv(1) != TLS_HANDSHAKE:
+                raise Failure("a guest was not answered")
+            guest.close()
+
+    def guest_at_tls(self):
+        return socket.create_connection(self.daemon.addresses["tls"], timeout=self.patience)
+
+    def total(self, name):
+        _, out, _ = self.daemon.control("--json", "status")
+        return next((row.get(name) for row in objects(out)), None)
+
     def guests_leave(self):
         for guest in self.guests:
             guest.close()
@@ -208,6 +237,18 @@ class PressureSteps:
         return [at for at, (_, found) in enumerate(self.log_lines()) if self.has(found, wanted)]
 
 
+def hello():
+    """What a TLS client says first."""
+    context = ssl.create_default_context()
+    written = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), written, server_hostname="example.org")
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        return written.read()
+    raise Failure("a handshake with nobody")
+
+
 def repeated(data):
     return data * (FLOOD_PIECE // len(data) + 1)
 
@@ -226,6 +267,7 @@ STEPS = (
     (r"server floods " + LINK + r" until it is not read: (.*)", PressureSteps.flood_down),
     (r"server drips to " + LINK + r": (.*)", PressureSteps.drip_down),
     (r"(\d+) guests connect(?: to (\w+))?", PressureSteps.guests_come),
+    (r"(\d+) guests begin TLS at once", PressureSteps.guests_begin_tls),
     (r"guests leave", PressureSteps.guests_leave),
     (r"daemon may open (\d+) descriptors", PressureSteps.may_open),
     (r"daemon rests", PressureSteps.rests),

@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -113,6 +114,7 @@ class Client:
         arguments = ("profanity", "-l", "DEBUG", "-f", self.log, "-a", account)
         child, terminal = pty.fork()
         if child == 0:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it goes when its terminal does, also under nohup
             os.execvpe(arguments[0], arguments, environment)
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         asyncio.get_running_loop().add_reader(terminal, self.drain)
