@@ -192,8 +192,7 @@ static int begin_workers(struct holdfast *h)
     descriptors_count(&h->descriptors);
     judge_descriptors(h);
     judge_memory(h);
-    if ((r = recover_all(setup, &h->gifts)) <
-        0) { /* what is in the arenas may be had by the next */
+    if ((r = recover_all(setup, &h->gifts)) < 0) { /* the next one may have what it takes */
         log_at(LOG_ERROR, "recovery_failed", f_err("why", r));
         return r;
     }

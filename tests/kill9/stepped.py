@@ -256,9 +256,8 @@ async def at_the_renewal_of_a_lot(life, _given):
     n = 1
     while n:
         stays.append(await life.log_in())
-        others = await life.use_up_a_lot()
         dropped = life.keeper.dropped
-        await life.log_out(others)
+        await life.log_out(await life.use_up_a_lot())
         stepper = await life.stepper("calls", n)
 
         async def through(dropped=dropped):
@@ -269,7 +268,7 @@ async def at_the_renewal_of_a_lot(life, _given):
         if killed:
             await life.come_back()
             n += 1
-        elif count >= 4:  # else it was done before stepper held it: at least one moves, and a word
+        elif count >= 4:  # else it was done before stepper held it: one moves, and a word is said
             n = 0
         await life.log_out([stays.pop(1)])
 
