@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
@@ -74,6 +75,15 @@ def some_arenas_are_none(keeper, _server):
     )
 
 
+def one_of_an_arena_is_whom_all_died_of(keeper, _server):
+    """As the arena notes it (sm/deaths.c): who was worked on now, how many deaths, and who at each."""
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+    first = 1 << 32 | 1  # the first session of the first slot
+    for name, arena in keeper.items:
+        if name.startswith(ARENA) and os.pread(arena, 8, 16) != bytes(8):  # slots were used
+            os.pwrite(arena, struct.pack("=12Q", first, 9, *(first, now) * 5), 1024)
+
+
 def each_lot_is_there_under_two_names(keeper, _server):
     keeper.items += [(name + "-2", os.dup(fd)) for name, fd in keeper.items if LOT in name]
 
@@ -122,6 +132,7 @@ CASES = (  # what happens, and how many sessions are back
     (all_arenas_are_lost, NONE),
     (every_other_arena_is_lost, SOME),
     (some_arenas_are_none, SOME),
+    (one_of_an_arena_is_whom_all_died_of, SOME),
     (each_lot_is_there_under_two_names, ALL),
     (lots_hold_what_nobody_parked, ALL),
     (what_is_no_lot_is_called_one, ALL),
@@ -199,6 +210,8 @@ async def passes(happens, expected):
         assert back in expected, f"{back} of {SESSIONS} sessions are back"
         assert not SANITIZER.search(life.log()), "a sanitizer complains"
         failed = re.findall("event=recovery_failed .*", life.log())
+        aside = "event=session_set_aside" in life.log()
+        assert aside == (happens is one_of_an_arena_is_whom_all_died_of), "set aside, or not"
         assert bool(failed) == (happens in TOLD), f"the log says {failed[:2]}"
     except (AssertionError, TimeoutError) as error:
         print(f"FAILED  {happens.__name__}: {error!r}\n{life.log()[-4000:]}")

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -90,12 +91,38 @@ static void an_arena_of_another_layout_is_refused(void **)
     assert_int_equal(arenas_open(&a, &conf, 0, &gifts), -EPROTO);
 }
 
+/* A keeper that began a second daemon, or an old one that hangs: what it has is left alone. */
+static void an_arena_in_use_is_left_alone(void **)
+{
+    struct keeper_gifts none = {0};
+    struct keeper_gift gift = {.name = "holdfast-arena-3"};
+    struct keeper_gifts gifts = {.at = &gift, .count = 1};
+    struct arenas a, again;
+    int status;
+
+    assert_int_equal(arenas_open(&a, &conf, 0, &none), 0);
+    gift.fd = dup(a.fd[3]);
+    pid_t other = fork();
+
+    assert_true(other >= 0);
+    if (!other)
+        _exit(arenas_open(&again, &conf, 0, &gifts) == -EBUSY ? 0 : 1);
+    assert_int_equal(waitpid(other, &status, 0), other);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    arenas_close(&a);
+    assert_int_equal(arenas_open(&again, &conf, 0, &gifts), 0);
+    assert_true(again.kept[3]);
+    arenas_close(&again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_cannot_know_which_names_meet_in_a_chain),
         cmocka_unit_test(what_is_no_arena_is_begun_anew),
         cmocka_unit_test(an_arena_of_another_layout_is_refused),
+        cmocka_unit_test(an_arena_in_use_is_left_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
