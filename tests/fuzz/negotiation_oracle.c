@@ -175,6 +175,14 @@ static bool owns(const struct client_peer *c, const struct model *m)
 
 /* --- what the client got: stream management --- */
 
+/* What it sent was XML, and not too much to follow. Holdfast lets pass what is none in two places:
+ * white space in front of a declaration, and over-long stanzas, which are counted by what the
+ * framer sees of them. */
+static bool is_counted(const struct client_peer *c)
+{
+    return !c->lost_count && !c->end.sent.wrong;
+}
+
 /* The oldest question of that kind; those before it were answered, or need no answer. */
 static struct asked answered(struct client_peer *c, char what, const char *by)
 {
@@ -186,7 +194,7 @@ static struct asked answered(struct client_peer *c, char what, const char *by)
         if (one.what == what || !what)
             return one;
     }
-    HOLDS(c->lost_count, "<%s/>, and nobody asked", by);
+    HOLDS(!is_counted(c), "<%s/>, and nobody asked", by);
     return (struct asked){0};
 }
 
@@ -232,12 +240,6 @@ static bool is_disputed(const struct model *m, const struct client_peer *by)
     return false;
 }
 
-/* Over-long stanzas are counted by what the framer sees of them, whatever else is wrong in them. */
-static bool is_counted(const struct client_peer *c)
-{
-    return !c->lost_count && !c->end.sent.wrong;
-}
-
 static void said(struct model *m, const struct client_peer *to, uint32_t h)
 {
     const struct client_peer *latest = m->client;
@@ -256,7 +258,7 @@ static void resumed(struct client_peer *c, const struct wire_element *e)
     struct model *m = one.model;
     struct client_peer *before;
 
-    if (c->lost_count)
+    if (!is_counted(c))
         return;
     HOLDS(m && previd && !strcmp(m->id, previd), "resumed %s", previd);
     HOLDS(!c->bound && !c->session, "%s", "resumed after bind");
@@ -298,7 +300,7 @@ static void acknowledged(struct client_peer *c, const struct wire_element *e)
 {
     uint32_t h = number_of(wire_attribute(e, "h")) - peers.start;
 
-    HOLDS(c->session || c->superseded || c->lost_count, "%s", "<a/> without a session");
+    HOLDS(c->session || c->superseded || !is_counted(c), "%s", "<a/> without a session");
     if (!c->session)
         return;
     said(c->session, c, h);
@@ -313,7 +315,7 @@ static void failed(struct client_peer *c, const struct wire_element *e)
     if (c->session)
         return;
     one = answered(c, 0, "failed");
-    if (!h || c->lost_count)
+    if (!h || !is_counted(c))
         return;
     HOLDS(one.what == 's', "h in the answer to %c", one.what);
     if (!one.model)

@@ -16,6 +16,7 @@ moment there is.
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import os
 import random
@@ -41,6 +42,8 @@ BYTES = 500
 USER, CONTACT = "user", "contact@example.org/desk"
 PATIENCE = 300  # seconds until a case that does not end counts as a hang
 KILLS = 30  # of a case, if nothing else was asked for; few of a whole way, whose steps take seconds
+SOME_TICKS = 4  # seconds; lots are looked at each second
+A_RENEWAL = 4  # calls and returns at least: one that lives moves, and the keeper is told
 FRESH_AFTER = 3  # one that was being worked on at five deaths within a minute is set aside
 
 
@@ -106,12 +109,12 @@ class Life:
     async def has_one_link(self, client):
         await self.server.until(lambda: len(self.server.of(client)) == 1)
 
-    async def bind(self, resource=None):
+    async def bind(self, resource=None, user=USER):
         """A client that could say <enable/> now."""
         self.names += 1
         where = (self.daemon.host, self.daemon.tls_port, "example.org")
         client = SmClient(*where, tls="tls", ca=self.daemon.ca)
-        client.account = (USER, "secret", "PLAIN")
+        client.account = (user, "secret", "PLAIN")
         await client.connect()
         await client.authenticate(*client.account)
         await client.bind(resource or f"r{self.names}")
@@ -122,8 +125,8 @@ class Life:
         await client.until(lambda: client.sm_id)
         client.attached = True
 
-    async def log_in(self):
-        client = await self.bind()
+    async def log_in(self, user=USER):
+        client = await self.bind(user=user)
         await self.enable(client)
         self.clients.append(client)
         return client
@@ -179,8 +182,7 @@ class Life:
         assert not failed, f"the log says {failed[:3]}"
 
     def log(self):
-        with open(self.daemon.log_file, errors="replace") as log:
-            return log.read()
+        return self.daemon.log(100000)
 
     def close(self):
         for client in self.clients:
@@ -218,14 +220,14 @@ def moments(given, most, kills=None):
 
 async def at_a_login(life, _given, full=False):
     """A client says <enable/>, and has a socket parked; full: there is just no room in its lot."""
-    room = in_a_lot(life.keeper.room)
-    for n in itertools.count(1):
+    room, n = in_a_lot(life.keeper.room), 1
+    while n:
         others = await life.use_up_a_lot()
         others += [await life.log_in() for _ in range(room - 1 if full else 1)]
-        client = await life.bind()
+        client, lots = await life.bind(), life.keeper.lots
         stepper = await life.stepper("calls", n)
 
-        async def through():
+        async def through(client=client):
             await life.enable(client)
             await life.keeper_is_quiet()
 
@@ -235,6 +237,9 @@ async def at_a_login(life, _given, full=False):
         assert killed or client.sm_id, "the session did not begin"
         if killed:
             await life.come_back()
+            n += 1
+        elif not full or life.keeper.lots > lots:  # else a renewal had made room meanwhile
+            n = 0
         if not client.sm_id:  # it was told nothing, and tries again
             client.drop()
             again = await life.bind(client.jid.split("/")[1])
@@ -242,8 +247,6 @@ async def at_a_login(life, _given, full=False):
             life.clients.append(again)
             await life.has_one_link(again)
         await life.log_out(others)
-        if not killed:
-            return
 
 
 async def at_a_login_that_fills_a_lot(life, given):
@@ -256,27 +259,31 @@ async def at_the_renewal_of_a_lot(life, _given):
     n = 1
     while n:
         stays.append(await life.log_in())
+        others = await life.use_up_a_lot()
         dropped = life.keeper.dropped
-        await life.log_out(await life.use_up_a_lot())
+        await life.log_out(others)
         stepper = await life.stepper("calls", n)
 
         async def through(dropped=dropped):
-            await life.keeper_until(lambda: life.keeper.dropped > dropped)
+            with contextlib.suppress(TimeoutError):  # it was done before stepper held it: once more
+                await asyncio.wait_for(
+                    life.keeper_until(lambda: life.keeper.dropped > dropped), SOME_TICKS
+                )
             await life.keeper_is_quiet()
 
         killed, count = await life.is_killed(stepper, through())
         if killed:
             await life.come_back()
             n += 1
-        elif count >= 4:  # else it was done before stepper held it: one moves, and a word is said
+        elif count >= A_RENEWAL:
             n = 0
         await life.log_out([stays.pop(1)])
 
 
 async def at_recovery(life, given):
     """From exec until it is ready; the next one, too, has all."""
-    for _ in range(12):
-        await life.log_in()
+    for number in range(12):
+        await life.log_in(f"user{number}")  # in several arenas
     await life.end(signal.SIGKILL)
     assert await life.begin("calls", 0), "it does not start when it is followed"
     life.moments = life.daemon.count
