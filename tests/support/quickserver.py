@@ -89,6 +89,7 @@ class QuickLink(asyncio.Protocol):
         self.transport.write(text.encode())
 
     def close(self):
+        self.server.closed += 1
         self.write("</stream:stream>")
         self.transport.close()
 
@@ -99,6 +100,7 @@ class QuickServer:
         self.links = set()
         self.bound = {}  # user -> the newest link with a resource
         self.pings = []  # (user, id), in the order in which they came
+        self.closed = 0  # links whose stream was closed in order
         self.change = asyncio.Event()
 
     async def start(self, port):
