@@ -69,7 +69,8 @@ class Daemon(holdfast.Holdfast):
         return name, listener
 
     def command(self):
-        command = (holdfast.binary(), "-c", self.ini, *self.options)
+        kept = ("--keep",) if os.environ.get("HOLDFAST_KEPT") else ()
+        command = (holdfast.binary(), *kept, "-c", self.ini, *self.options)
         if self.descriptors:
             command = ("prlimit", f"--nofile={self.descriptors}:{self.descriptors}", *command)
         if not self.sockets:

@@ -223,6 +223,25 @@ static void urgent_data_counts_like_any_other(void **)
     done(t);
 }
 
+/* While a duplicate is parked close() ends nothing: its peer would wait for ever, and speak to
+ * nobody. */
+static void a_parked_link_that_is_ended_is_gone_for_its_peer(void **)
+{
+    struct two t = connected();
+    int parked = dup(t.link);
+    char byte;
+
+    put(t.link, "last words");
+    get(t.server, 10);
+    net_end(t.link);
+    close(t.link);
+    assert_int_equal(poll(&(struct pollfd){.fd = t.server, .events = POLLIN}, 1, 10000), 1);
+    assert_int_equal(recv(t.server, &byte, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(parked);
+    close(t.server);
+}
+
 static void what_is_no_link_has_no_counts(void **)
 {
     struct two t = connected();
@@ -251,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_reset_leaves_what_came_before_it),
         cmocka_unit_test(a_reset_behind_an_end_counts_one_too_many),
         cmocka_unit_test(urgent_data_counts_like_any_other),
+        cmocka_unit_test(a_parked_link_that_is_ended_is_gone_for_its_peer),
         cmocka_unit_test(what_is_no_link_has_no_counts),
     };
 
