@@ -122,9 +122,14 @@ static int open_gift(struct arenas *a, unsigned i, const char *name)
     int r = open_core(a, i);
 
     a->kept[i] = r == 0;
-    if (r == 0 || r == -EBUSY || r == -EPROTO || r == -ENOMEM)
+    if (r == 0)
+        return 0;
+    if (r == -EPROTO)
+        log_at(LOG_ERROR, "recovery_failed", f_str("arena", name), f_str("why", "another layout"));
+    else
+        log_at(LOG_ERROR, "recovery_failed", f_str("arena", name), f_err("why", r));
+    if (r == -EBUSY || r == -EPROTO || r == -ENOMEM)
         return r;
-    log_at(LOG_ERROR, "recovery_failed", f_str("arena", name), f_err("why", r));
     (void)keeper_drop(name);
     close_one(a, i);
     return 0;
