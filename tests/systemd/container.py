@@ -66,7 +66,7 @@ class Container:
     def __init__(self, folder):
         self.root = os.path.join(folder, "root")
         self.log_file = os.path.join(folder, "nspawn.log")
-        self.name = os.path.basename(folder)[:60].replace("_", "-")
+        self.name = f"holdfast-{os.getpid()}"  # the folder's name may end with what a host's may not
         self.nspawn = self.leader = None
         self.furnish()
 
