@@ -168,6 +168,10 @@ class Daemon(Holdfast):
         if not self.is_dead():
             self.end(signal.SIGKILL)
 
+    def close(self):
+        self.kill_now()
+        super().close()
+
 
 class Stepper:
     """Holds a process, and counts for it; see stepper.c."""
