@@ -33,7 +33,7 @@ static bool hand_tail(struct link *l, struct sm_session *s)
 }
 
 /* An account with too many sessions loses the one that has been away the longest. */
-static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text account)
+static void thin_out(struct sm_core *core, struct sm_text account)
 {
     struct sm_session *s = sm_core_crowded(core, account);
 
@@ -41,7 +41,6 @@ static void thin_out(struct tools *tools, struct sm_core *core, struct sm_text a
         return;
     orders_tell(sm_session_user(s), (struct sm_event){.type = SM_FINISH, .end = SM_END_CROWDED});
     orders_obey(sm_session_user(s));
-    (void)tools;
 }
 
 /* A detached session gives way to a new one; those that are in use do not, but the one whose
@@ -162,5 +161,5 @@ void enable_session(struct client *c, const struct item *item)
            f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)),
            f_str("mortal", keeper_there() ? mortal : NULL));
     orders_obey(l);
-    thin_out(c->tools, core, (struct sm_text){k.p, k.len});
+    thin_out(core, (struct sm_text){k.p, k.len});
 }

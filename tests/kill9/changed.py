@@ -19,39 +19,25 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
 import process  # noqa: E402
 from holdfast import SANITIZER  # noqa: E402
-from keeper import Daemon, Keeper  # noqa: E402
-from quickserver import QuickServer  # noqa: E402
+from keeper import Life  # noqa: E402
 from rawclient import StreamEnded  # noqa: E402
-from smclient import NotResumed, SmClient  # noqa: E402
+from smclient import NotResumed  # noqa: E402
 
 SESSIONS = 12
 AWAY_S = 10  # the shortest resume_timeout
 
 
-class Life:
-    def __init__(self):
-        self.port = process.free_port()
-        self.server = QuickServer()
-        self.daemon = Daemon(self.port, settings={"limits": {"memory": "64M"}})
-        self.keeper = Keeper(self.daemon.path("notify"))
-
+class Changed(Life):
     async def begin(self):
-        assert await asyncio.to_thread(self.daemon.begin, self.keeper), "it does not start"
-
-    async def kill(self):
-        await asyncio.to_thread(self.daemon.end, signal.SIGKILL)
+        assert await super().begin(), "it does not start"
 
     def change(self, section, **keys):
         self.daemon.change({section: keys or None})
 
-    async def log_in(self):
+    async def all_log_in(self):
         await self.server.start(self.port)
         await self.begin()
-        where = (self.daemon.host, self.daemon.tls_port, "example.org")
-        clients = [SmClient(*where, tls="tls", ca=self.daemon.ca) for _ in range(SESSIONS)]
-        for number, client in enumerate(clients):
-            await client.log_in(f"user{number}", "secret", "r")
-        return clients
+        return [await self.log_in(f"user{number}") for number in range(SESSIONS)]
 
     async def server_saw(self, condition):
         await asyncio.wait_for(self.server.until(condition), process.PATIENCE)
@@ -64,36 +50,30 @@ class Life:
             await asyncio.sleep(0.02)
 
     def count(self, event):
-        with open(self.daemon.log_file, errors="replace") as log:
-            return len(re.findall(f"event={event}", log.read()))
-
-    def close(self):
-        self.server.stop()
-        self.keeper.close()
-        self.daemon.close()
+        return len(re.findall(f"event={event}", self.log()))
 
 
 async def another_number_of_workers(life):
     """The arenas are dealt anew; each client finds its session wherever that is now."""
     life.change("holdfast", workers="1")
-    clients = await life.log_in()
+    clients = await life.all_log_in()
     for workers in ("3", "2", "1"):
-        await life.kill()
+        await life.end(signal.SIGKILL)
         life.change("holdfast", workers=workers)
         await life.begin()
         for client in clients:
             await client.come_back()
     assert len(life.server.links) == SESSIONS, "links were lost"
     closed = life.server.closed
-    assert await asyncio.to_thread(life.daemon.end, signal.SIGINT) == 0, "it did not end in order"
+    assert await life.end(signal.SIGINT) == 0, "it did not end in order"
     await life.server_saw(lambda: life.server.closed == closed + SESSIONS)
 
 
 async def a_host_that_is_gone(life):
     """Its sessions end in order, for nobody can resume them; the other host is served."""
-    clients = await life.log_in()
+    clients = await life.all_log_in()
     host = life.daemon.settings["host example.org"]
-    await life.kill()
+    await life.end(signal.SIGKILL)
     life.change("host example.org")
     life.change("host example.net", **host)
     await life.begin()
@@ -111,11 +91,11 @@ async def a_host_that_is_gone(life):
 async def a_session_whose_time_is_over(life):
     """It was detached when the daemon died; the time went on."""
     life.change("stream-management", resume_timeout=f"{AWAY_S}s")
-    clients = await life.log_in()
+    clients = await life.all_log_in()
     for client in clients:
         client.drop()
     await life.says("detached")
-    await life.kill()
+    await life.end(signal.SIGKILL)
     assert len(life.server.links) == SESSIONS, "a link was lost"
     await asyncio.sleep(AWAY_S)
     await life.begin()
@@ -135,11 +115,10 @@ CASES = (another_number_of_workers, a_host_that_is_gone, a_session_whose_time_is
 
 
 async def passes(case):
-    life = Life()
+    life = Changed()
     try:
         await asyncio.wait_for(case(life), process.PATIENCE * 2)
-        with open(life.daemon.log_file, errors="replace") as log:
-            assert not SANITIZER.search(log.read()), "a sanitizer complains"
+        assert not SANITIZER.search(life.log()), "a sanitizer complains"
     except (AssertionError, TimeoutError, OSError, StreamEnded, NotResumed) as error:
         print(f"FAILED  {case.__name__}: {error!r}\n{life.daemon.log(60)}")
         return False

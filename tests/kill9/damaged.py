@@ -26,9 +26,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
 import process  # noqa: E402
 from holdfast import SANITIZER  # noqa: E402
-from keeper import ARENA, LOT, Daemon, Keeper  # noqa: E402
-from quickserver import QuickServer  # noqa: E402
-from smclient import NotResumed, SmClient  # noqa: E402
+from keeper import ARENA, LOT, Life  # noqa: E402
+from smclient import NotResumed  # noqa: E402
 
 SESSIONS = 24
 
@@ -142,26 +141,7 @@ CASES = (  # what happens, and how many sessions are back
 )
 
 
-class Life:
-    def __init__(self):
-        self.port = process.free_port()
-        self.server = QuickServer()
-        self.daemon = Daemon(self.port, settings={"limits": {"memory": "64M"}})
-        self.keeper = Keeper(self.daemon.path("notify"))
-
-    async def begin(self):
-        return await asyncio.to_thread(self.daemon.begin, self.keeper)
-
-    async def end(self, number):
-        return await asyncio.to_thread(self.daemon.end, number)
-
-    async def log_in(self, user):
-        where = (self.daemon.host, self.daemon.tls_port, "example.org")
-        client = SmClient(*where, tls="tls", ca=self.daemon.ca)
-        await client.connect()
-        await client.log_in(user, "secret", "r")
-        return client
-
+class Damaged(Life):
     async def live(self, happens):
         """How many were back after the death, and how many of those after a stop in order."""
         await self.server.start(self.port)
@@ -182,15 +162,6 @@ class Life:
         assert again == back, f"of {len(back)} sessions only {len(again)} outlived a stop"
         return len(back) - (late in back)
 
-    def log(self):
-        with open(self.daemon.log_file, errors="replace") as log:
-            return log.read()
-
-    def close(self):
-        self.server.stop()
-        self.keeper.close()
-        self.daemon.close()
-
 
 async def come_back(clients):
     back = []
@@ -204,7 +175,7 @@ async def come_back(clients):
 
 
 async def passes(happens, expected):
-    life = Life()
+    life = Damaged()
     try:
         back = await asyncio.wait_for(life.live(happens), process.PATIENCE * 2)
         assert back in expected, f"{back} of {SESSIONS} sessions are back"

@@ -5,6 +5,7 @@ A test may look at what is kept, lose some of it, or have no room; and it may ha
 from its first instruction on by the program stepper, which kills it at a counted moment.
 """
 
+import asyncio
 import fcntl
 import os
 import re
@@ -15,6 +16,8 @@ import threading
 
 import process
 from holdfast import Holdfast, binary
+from quickserver import QuickServer
+from smclient import SmClient
 
 ARENA, LOT, PROOF = "holdfast-arena-", "holdfast-lot-", "holdfast-proof-"
 BEYOND = 4000  # no descriptor of ours is as high
@@ -171,6 +174,37 @@ class Daemon(Holdfast):
     def close(self):
         self.kill_now()
         super().close()
+
+
+class Life:
+    """A server, a keeper, and one daemon after another."""
+
+    def __init__(self):
+        self.port = process.free_port()
+        self.server = QuickServer()
+        self.daemon = Daemon(self.port, settings={"limits": {"memory": "64M"}})
+        self.keeper = Keeper(self.daemon.path("notify"))
+
+    async def begin(self):
+        return await asyncio.to_thread(self.daemon.begin, self.keeper)
+
+    async def end(self, number):
+        return await asyncio.to_thread(self.daemon.end, number)
+
+    async def log_in(self, user):
+        where = (self.daemon.host, self.daemon.tls_port, "example.org")
+        client = SmClient(*where, tls="tls", ca=self.daemon.ca)
+        await client.log_in(user, "secret", "r")
+        return client
+
+    def log(self):
+        with open(self.daemon.log_file, errors="replace") as log:
+            return log.read()
+
+    def close(self):
+        self.server.stop()
+        self.keeper.close()
+        self.daemon.close()
 
 
 class Stepper:
