@@ -12,6 +12,7 @@
 
 #define NS_CLIENT        "jabber:client"
 #define NS_STREAMS       "http://etherx.jabber.org/streams"
+#define NS_FRAMING       "urn:ietf:params:xml:ns:xmpp-framing"
 #define NS_TLS           "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_SASL          "urn:ietf:params:xml:ns:xmpp-sasl"
 #define NS_BIND          "urn:ietf:params:xml:ns:xmpp-bind"

@@ -327,6 +327,11 @@ void framer_init(struct framer *f)
     *f = (struct framer){.name = 2166136261u, .closing = 2166136261u};
 }
 
+void framer_document(struct framer *f)
+{
+    *f = (struct framer){.opened = 1, .closing = 2166136261u};
+}
+
 enum framed framer_next(struct framer *f, struct span in, size_t *used)
 {
     struct cursor c = {in.p, in.len ? in.p + in.len : in.p};

@@ -35,6 +35,11 @@ struct framer {
 /* Before the first byte of a stream, and of each restarted one. */
 void framer_init(struct framer *f);
 
+/* Before the first byte of an item that stands for itself, as in a WebSocket message, with or
+ * without an XML declaration (RFC 7395, 3.3.3). What is found then is FRAMED_ELEMENT, with the
+ * declaration, and never a header or a closing tag. */
+void framer_document(struct framer *f);
+
 /* Reads on until an item is whole or the input is at its end; *used says how many bytes belong to
  * the answer. The first byte of the next call must be the one behind them. RESTRICTED and BAD are
  * said at the first byte that shows them; the stream is over then, and the framer gives the same

@@ -24,8 +24,15 @@ struct header {
  * xml.h; a major version above 1 is read as 1.0. */
 [[nodiscard]] enum xml_verdict header_read(struct xml *x, struct span in, struct header *out);
 
+/* The same of an <open/> (RFC 7395, 3.4), read as an item: there are no prefixes. */
+[[nodiscard]] enum xml_verdict header_read_open(struct xml *x, struct span in, struct header *out);
+
 /* Writes "<?xml version='1.0'?><stream:stream …>" from the fields that are present. */
 void header_write(struct sink *k, const struct header *h);
+
+/* Writes <open/> from the same fields but the prefixes: what stands in a message of its own
+ * inherits nothing. */
+void header_write_open(struct sink *k, const struct header *h);
 
 /* Writes "<stream:error><condition …/><text>…</text></stream:error>", the text in English; without
  * a text element if it is absent. */

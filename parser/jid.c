@@ -24,42 +24,6 @@ struct part {
     size_t len;
 };
 
-/* The length of the UTF-8 sequence at the start of s (RFC 3629, 4), 0 if there is none: neither
- * overlong forms nor surrogates nor anything above U+10FFFF is one. */
-static size_t utf8_sequence(struct span s)
-{
-    const unsigned char *b = (const unsigned char *)s.p;
-    size_t len = b[0] < 0x80   ? 1
-                 : b[0] < 0xC2 ? 0
-                 : b[0] < 0xE0 ? 2
-                 : b[0] < 0xF0 ? 3
-                 : b[0] < 0xF5 ? 4
-                               : 0;
-
-    if (len > s.len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((b[i] & 0xC0) != 0x80)
-            return 0;
-    if ((b[0] == 0xE0 && b[1] < 0xA0) || (b[0] == 0xED && b[1] > 0x9F) ||
-        (b[0] == 0xF0 && b[1] < 0x90) || (b[0] == 0xF4 && b[1] > 0x8F))
-        return 0;
-    return len;
-}
-
-/* A zero is valid UTF-8, but would end the string early. */
-static bool utf8_without_zero(struct span s)
-{
-    while (s.len) {
-        size_t len = utf8_sequence(s);
-
-        if (!len || !*s.p)
-            return false;
-        s = (struct span){s.p + len, s.len - len};
-    }
-    return true;
-}
-
 /* True if s is ASCII that the profile lets pass; then *out is s, folded. */
 static bool prepare_ascii(struct part *out, struct span s, const struct profile *p)
 {
@@ -80,7 +44,7 @@ static bool prepare(struct part *out, struct span s, const struct profile *p)
         return false;
     if (prepare_ascii(out, s, p))
         return true;
-    if (!utf8_without_zero(s))
+    if (!span_utf8(s) || memchr(s.p, '\0', s.len)) /* valid, but it would end the string early */
         return false;
     memcpy(out->bytes, s.p, s.len);
     out->bytes[s.len] = '\0';

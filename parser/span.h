@@ -40,3 +40,6 @@ static inline bool span_is(struct span a, const char *zero_terminated)
 
 /* xs:boolean: true, 1, false, 0. Anything else, an absent span too, reads as false. */
 [[nodiscard]] bool span_boolean(struct span s);
+
+/* True if it is valid UTF-8 (RFC 3629), zeros among it, or empty, or absent. */
+[[nodiscard]] bool span_utf8(struct span s);

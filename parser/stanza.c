@@ -129,6 +129,15 @@ void stanza_carry(struct sink *k, struct span raw, const struct item *item,
     put_delayed_end(k, raw, item, edit);
 }
 
+size_t stanza_name_end(struct span raw)
+{
+    size_t at = 1;
+
+    while (at < raw.len && !memchr(" \t\r\n/>", raw.p[at], 6))
+        at++;
+    return at;
+}
+
 static const char *kind_name(enum item_kind kind)
 {
     assert(kind == ITEM_MESSAGE || kind == ITEM_PRESENCE || kind == ITEM_IQ);

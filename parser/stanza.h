@@ -25,6 +25,9 @@ void stanza_carry(struct sink *k, struct span raw, const struct item *item,
                   const struct context *from, const struct context *to,
                   const struct stanza_edit *edit);
 
+/* Offset of the byte behind the name of an element that was judged before. */
+[[nodiscard]] size_t stanza_name_end(struct span raw);
+
 /* The answer of type error to a stanza: its kind and id, from and to exchanged (`own` stands for an
  * absent `to`, and may be absent). `type` and `condition` are RFC 6120, 8.3.2 and 8.3.3. */
 void stanza_error(struct sink *k, const struct item *item, struct span own, const char *type,

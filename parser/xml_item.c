@@ -41,6 +41,8 @@ static const struct {
     {IN(NS_STREAMS, "features"), ITEM_FEATURES},
     {IN(NS_STREAMS, "error"), ITEM_STREAM_ERROR},
     {IN(NS_STREAMS, "stream"), ITEM_STREAM},
+    {IN(NS_FRAMING, "open"), ITEM_OPEN},
+    {IN(NS_FRAMING, "close"), ITEM_CLOSE},
     {IN(NS_CSI, "active"), ITEM_CSI_ACTIVE},
     {IN(NS_CSI, "inactive"), ITEM_CSI_INACTIVE},
 };

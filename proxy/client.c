@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One recv a wake-up, whatever the transport; one send for all that was written.
+ * One recv a wake-up, whatever the transport. What goes out is in client_out.c.
  */
 #include "proxy/client.h"
 
@@ -12,6 +12,7 @@
 
 #include "proxy/client_entry.h"
 #include "proxy/client_line.h"
+#include "proxy/client_out.h"
 #include "proxy/descriptors.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
@@ -44,6 +45,7 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
     c->began_ms = tools_now();
     c->expects_proxy = listen->proxy_protocol;
     c->login = listen->transport == CONF_STARTTLS ? LOGIN_CLEAR : LOGIN_SECURE;
+    c->failed = listen->transport == CONF_WS && websocket_new(&c->web) < 0;
     inflow_init(&c->in, tools->conf->limits.stanza_bytes_unauthenticated);
     net_tune(fd, USER_TIMEOUT_MS);
     ev_io_init(&c->readable, on_readable, fd, EV_READ);
@@ -55,6 +57,8 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
     c->promised = true;
     client_read(c, true);
     client_login_begins(c);
+    if (c->failed)
+        client_failed(c);
     return c;
 }
 
@@ -96,144 +100,28 @@ void client_failed(struct client *c)
         ev_feed_event(c->tools->loop, &c->readable, EV_READ);
 }
 
-/* There was no memory for what should go out. */
-static void spoiled(struct client *c)
-{
-    c->broken = true;
-    client_failed(c);
-}
-
-/* Where bytes for the socket go: behind those that wait, or to the worker's buffer, which is sent
- * soon. */
-static struct buffer *outlet(struct client *c)
-{
-    assert(!buffer_len(&c->tools->wire) || c->tools->wire_owner == c);
-    c->tools->wire_owner = c;
-    return buffer_len(&c->out) ? &c->out : &c->tools->wire;
-}
-
-void client_write(struct client *c, struct span bytes)
-{
-    if (c->phase == CLIENT_DEAD || c->broken) /* nothing follows what is missing */
-        return;
-    if (c->tls) {
-        tls_output(c->tls, outlet(c));
-        if (!tls_write(c->tls, bytes))
-            spoiled(c);
-    } else if (!buffer_put(outlet(c), bytes)) {
-        spoiled(c);
-    }
-}
-
-void client_puts(struct client *c, const char *text)
-{
-    client_write(c, span_of(text));
-}
-
-/* Sends from `b`; the number of bytes that the kernel took, or -1 if the connection is broken. */
-static ssize_t send_from(struct client *c, struct buffer *b)
-{
-    size_t sent = 0;
-
-    while (sent < buffer_len(b)) {
-        struct span rest = buffer_span(b);
-        ssize_t n = send(c->fd, rest.p + sent, rest.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            return -1;
-        if (n < 0)
-            break;
-        sent += (size_t)n;
-    }
-    return (ssize_t)sent;
-}
-
-/* Nothing more can be sent; why is told by the next read, also where reading was stopped. */
-static void broken(struct client *c)
-{
-    c->broken = true;
-    ev_io_stop(c->tools->loop, &c->writable);
-    ev_io_start(c->tools->loop, &c->readable);
-}
-
-/* The worker's buffer keeps its memory: it is used again by the next connection. */
-static void flush_wire(struct client *c)
-{
-    struct buffer *wire = &c->tools->wire;
-    ssize_t sent = c->phase == CLIENT_DEAD ? -1 : send_from(c, wire);
-
-    if (sent >= 0) {
-        struct span rest = buffer_span(wire);
-
-        c->wire_out += (uint64_t)sent;
-        c->tools->counters.client_bytes_out += (uint64_t)sent;
-        rest = (struct span){rest.p + sent, rest.len - (size_t)sent};
-        if (!buffer_put(&c->out, rest))
-            spoiled(c);
-    } else if (c->phase != CLIENT_DEAD) {
-        broken(c);
-    }
-    wire->start = wire->end = 0;
-}
-
-void client_flush(struct client *c)
-{
-    if (buffer_len(&c->tools->wire)) {
-        flush_wire(c);
-    } else if (buffer_len(&c->out)) {
-        ssize_t sent = send_from(c, &c->out);
-
-        if (sent > 0) {
-            buffer_take(&c->out, (size_t)sent);
-            c->wire_out += (uint64_t)sent;
-            c->tools->counters.client_bytes_out += (uint64_t)sent;
-        } else if (sent < 0 && c->phase != CLIENT_DEAD) {
-            broken(c);
-        }
-    }
-    if (c->phase == CLIENT_DEAD || c->broken)
-        return;
-    if (buffer_len(&c->out))
-        ev_io_start(c->tools->loop, &c->writable);
-    else
-        ev_io_stop(c->tools->loop, &c->writable);
-}
-
-void client_wrote(struct client *c, uint32_t stanza)
-{
-    struct client_mark *newest = &c->marks[c->mark];
-
-    if (newest->wire && newest->stanza == stanza)
-        return;
-    c->mark = (uint8_t)((c->mark + 1) % CLIENT_MARKS);
-    c->marks[c->mark] = (struct client_mark){c->wire_out + buffer_len(&c->out), stanza};
-}
-
-bool client_reached(const struct client *c, uint32_t *stanza)
-{
-    int waiting = net_unacknowledged(c->fd);
-
-    for (unsigned i = 0; waiting >= 0 && i < CLIENT_MARKS; i++) {
-        const struct client_mark *m = &c->marks[(c->mark + CLIENT_MARKS - i) % CLIENT_MARKS];
-
-        if (m->wire && m->wire + (uint64_t)waiting <= c->wire_out) {
-            *stanza = m->stanza;
-            return true;
-        }
-    }
-    return false;
-}
-
 bool client_start_tls(struct client *c)
 {
     size_t host = c->host ? (size_t)(c->host - c->tools->conf->hosts) : 0;
+    enum tls_serves serves = c->listen->transport == CONF_WSS   ? TLS_WEB
+                             : c->listen->transport == CONF_TLS ? TLS_BOTH
+                                                                : TLS_STREAM;
 
-    return tls_accept(&c->tls, c->tools->tls, host) == 0;
+    return tls_accept(&c->tls, c->tools->tls, host, serves) == 0;
 }
 
 /* --- reading --- */
+
+/* The handshake is done: what is spoken inside is known. False: no memory. */
+static bool secured(struct client *c)
+{
+    bool web = c->listen->transport == CONF_WSS ||
+               (c->listen->transport == CONF_TLS && tls_chose_web(c->tls));
+
+    c->tools->counters.handshakes++;
+    log_at(LOG_DEBUG, "tls_ready", f_u64("conn", c->id), f_str("version", tls_version(c->tls)));
+    return !web || websocket_new(&c->web) == 0;
+}
 
 /* Decrypts and hands on, until the ciphertext is used up or the client is no longer open. */
 static void take_ciphertext(struct client *c, struct span cipher)
@@ -242,14 +130,13 @@ static void take_ciphertext(struct client *c, struct span cipher)
         bool was_ready = tls_ready(c->tls), secret = !login_authenticated(c->login);
         ssize_t n;
 
-        tls_output(c->tls, outlet(c));
+        tls_output(c->tls, client_outlet(c));
         n = tls_read(c->tls, &cipher, c->tools->plain, sizeof c->tools->plain);
         if (buffer_len(&c->tools->wire)) /* the handshake's bytes, a ticket, an alert */
             client_flush(c);
-        if (!was_ready && tls_ready(c->tls)) {
-            c->tools->counters.handshakes++;
-            log_at(LOG_DEBUG, "tls_ready", f_u64("conn", c->id),
-                   f_str("version", tls_version(c->tls)));
+        if (!was_ready && tls_ready(c->tls) && !secured(c)) {
+            c->handler->ended(c, END_MEMORY);
+            return;
         }
         if (n > 0) {
             c->handler->bytes(c, (struct span){c->tools->plain, (size_t)n});
@@ -274,7 +161,7 @@ static void take_ciphertext(struct client *c, struct span cipher)
 
 static void take_bytes(struct client *c, struct span in)
 {
-    if (!c->tls && c->listen->transport == CONF_TLS && !client_start_tls(c))
+    if (client_owes_tls(c) && !client_start_tls(c))
         c->handler->ended(c, END_MEMORY);
     else if (c->tls)
         take_ciphertext(c, in);
@@ -346,7 +233,10 @@ static void delay_over(struct client *c)
     c->delayed = false;
     client_login_deadline(c);
     client_read(c, true);
-    take_kept(c);
+    if (c->web && c->web->whole)
+        c->handler->bytes(c, SPAN_NONE);
+    else
+        take_kept(c);
 }
 
 static void on_timer(struct ev_loop *, ev_timer *w, int)
@@ -365,8 +255,9 @@ void client_finish(struct client *c)
 {
     if (c->phase != CLIENT_OPEN)
         return;
+    client_put_gathered(c);
     if (c->tls) {
-        tls_output(c->tls, outlet(c));
+        tls_output(c->tls, client_outlet(c));
         tls_close(c->tls);
     }
     client_flush(c);
@@ -380,6 +271,7 @@ void client_drop(struct client *c)
 {
     if (c->phase == CLIENT_DEAD)
         return;
+    client_drop_gathered(c);
     client_leave(c);
     client_give_place(c);
     descriptors_give(c->tools->descriptors, c->promised ? 2 : 1);
@@ -395,6 +287,7 @@ void client_free(struct client *c)
     if (c->login_data)
         client_login_done(c);
     tls_free(c->tls);
+    websocket_free(c->web);
     inflow_clear(&c->in);
     buffer_clear(&c->out);
     buffer_clear(&c->say);

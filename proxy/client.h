@@ -9,8 +9,8 @@
 #pragma once
 
 #include "parser/sasl.h"
-#include "proxy/inflow.h"
 #include "proxy/tools.h"
+#include "proxy/websocket.h"
 #include "sm/login.h"
 
 enum client_phase {
@@ -67,6 +67,7 @@ struct client {
     struct link *link;              /* fresh, or the session's; NULL before and after */
     struct negotiation *login_data; /* NULL when done */
     struct tls *tls;
+    struct websocket *web; /* NULL: it speaks XMPP's own streams */
     struct inflow in;
     struct buffer out; /* ciphertext (or plaintext before TLS) that the socket did not take */
     struct buffer say; /* text that waits for the end of a half-written stanza */
@@ -93,23 +94,24 @@ struct client {
     bool broken;   /* nothing more can be sent to it */
     bool promised; /* a descriptor is kept for the link of its login */
     bool expects_proxy;
-    bool delayed;      /* its address connects too fast: nothing is read yet */
-    bool in_line;      /* it shakes hands, and is not read until … */
-    bool has_turn;     /* … it has its turn */
-    bool header_given; /* a stream header went to the client: a stream error may follow */
-    bool modern;       /* its header said version 1.0 */
-    bool busy;         /* the server's answer is awaited: nothing more is taken */
-    bool frozen;       /* taken over: nothing more is taken, ever */
-    bool asks;         /* an <r/> is to follow the stanzas */
-    bool closing;      /* it sent its closing tag, and the server's is awaited */
-    bool unread;       /* the session wants it not to be read: the server is too slow */
-    bool taking;       /* its items are being taken, further up on the stack */
-    bool goes_on;      /* something it waited for has come */
-    bool present;      /* it sent its first available presence */
-    bool hands_over;   /* messages that an ended session left may be handed over now */
-    uint8_t offences;  /* of them, so many have had a line of the log */
-    bool moves;        /* to another worker, when this turn is over … */
-    unsigned moves_to; /* … which is this one */
+    bool expects_forwarded; /* its address stands in its HTTP request */
+    bool delayed;           /* its address connects too fast: nothing is read yet */
+    bool in_line;           /* it shakes hands, and is not read until … */
+    bool has_turn;          /* … it has its turn */
+    bool header_given;      /* a stream header went to the client: a stream error may follow */
+    bool modern;            /* its header said version 1.0 */
+    bool busy;              /* the server's answer is awaited: nothing more is taken */
+    bool frozen;            /* taken over: nothing more is taken, ever */
+    bool asks;              /* an <r/> is to follow the stanzas */
+    bool closing;           /* it sent its closing tag, and the server's is awaited */
+    bool unread;            /* the session wants it not to be read: the server is too slow */
+    bool taking;            /* its items are being taken, further up on the stack */
+    bool goes_on;           /* something it waited for has come */
+    bool present;           /* it sent its first available presence */
+    bool hands_over;        /* messages that an ended session left may be handed over now */
+    uint8_t offences;       /* of them, so many have had a line of the log */
+    bool moves;             /* to another worker, when this turn is over … */
+    unsigned moves_to;      /* … which is this one */
 };
 
 /* Takes the socket, also on failure. NULL if there is no memory. */
@@ -117,11 +119,37 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
                           const struct sockaddr_storage *peer,
                           const struct client_handler *handler);
 
-/* Sends in the transport's way; what the socket does not take now is kept. client_flush makes the
- * system call. */
+/* Sends; what the socket does not take now is kept. client_flush makes the system call.
+ *
+ * What client_write sends is bytes of a stream or of HTTP; what the other two send is XML: whole
+ * elements of Holdfast's own, or one that stands for itself where the client has a WebSocket
+ * (client_stands_alone). There each becomes a message. */
 void client_write(struct client *c, struct span bytes);
-void client_puts(struct client *c, const char *text);
+void client_say(struct client *c, struct span elements);
+void client_send(struct client *c, struct span element);
 void client_flush(struct client *c);
+
+/* The closing tag, or what stands for it; for a WebSocket a Close frame with that code. */
+void client_say_close(struct client *c);
+void client_close_frame(struct client *c, uint16_t code);
+
+/* A WebSocket's last ping is answered, if it was not yet and the socket takes something. */
+void client_pong(struct client *c);
+
+/* True if what is sent to it inherits nothing from a stream's header (RFC 7395, 3.3.3). */
+static inline bool client_stands_alone(const struct client *c)
+{
+    return c->web;
+}
+
+/* True if TLS comes before everything else, and has not begun. */
+static inline bool client_owes_tls(const struct client *c)
+{
+    return !c->tls && (c->listen->transport == CONF_TLS || c->listen->transport == CONF_WSS);
+}
+
+/* Bytes that wait for client_flush. */
+[[nodiscard]] size_t client_unflushed(const struct client *c);
 
 /* Notes that all stanzas up to this number have been written; and, by what the client's TCP has
  * acknowledged, up to which number they have reached it: false if nothing is known. */

@@ -126,7 +126,9 @@ const char *client_stage(const struct client *c)
         return "proxy";
     if (c->delayed)
         return "delayed";
-    if (c->tls ? !tls_ready(c->tls) : c->listen->transport == CONF_TLS)
+    if (client_owes_tls(c) || (c->tls && !tls_ready(c->tls)))
         return "tls";
+    if (c->web && !c->web->open)
+        return "upgrade";
     return logins[c->login];
 }

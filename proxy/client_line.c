@@ -10,7 +10,7 @@ enum { HANDSHAKES_A_TURN = 16 };
 
 static bool shakes_hands(const struct client *c)
 {
-    return c->tls ? !tls_ready(c->tls) : c->listen->transport == CONF_TLS;
+    return client_owes_tls(c) || (c->tls && !tls_ready(c->tls));
 }
 
 bool client_line_pass(struct client *c)

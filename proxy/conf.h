@@ -89,8 +89,9 @@ struct conf_listen {
     enum conf_transport transport;
     bool proxy_protocol;             /* required, from the networks in proxy_from */
     struct conf_networks proxy_from; /* not empty if proxy_protocol */
-    char *path;                      /* of WebSocket; for later */
-    char *origins;                   /* of WebSocket; for later */
+    char *path;                      /* of WebSocket; begins with a slash */
+    char *origins;                   /* of WebSocket: with blanks between them; "*" is any, "" the
+                                        domains' own */
     struct conf_entry *entries;
 };
 
@@ -106,7 +107,7 @@ struct conf_host {
     struct conf_addresses upstream_sources; /* port 0; empty: the system chooses */
     char *certificate;                      /* a PEM file: the chain, leaf first */
     char *private_key;                      /* a PEM file */
-    char *websocket_url;                    /* for later */
+    char *websocket_url;                    /* announced in host-meta; "": none is */
     struct conf_entry *entries;
 };
 

@@ -15,6 +15,7 @@
 
 #include "parser/jid.h"
 #include "proxy/conf_table.h"
+#include "proxy/net.h"
 
 #define BLANKS " \t\r\n"
 
@@ -317,6 +318,23 @@ static void judge_addresses(struct reading *r, const struct conf_listen *listen)
                                       "[listen %s] already has that address", other->name);
 }
 
+/* What web clients are served. */
+static void judge_web(struct reading *r, const struct conf_listen *l)
+{
+    if (*l->path != '/')
+        conf_problems_add(r->problems, conf_entry(CONF_SECTION_LISTEN, l, "path")->line, false,
+                          "path does not begin with /");
+    for (size_t i = 0; l->transport == CONF_WS && !l->proxy_from.count && i < l->addresses.count;
+         i++)
+        if (!net_is_loopback((const struct sockaddr *)&l->addresses.at[i].addr)) {
+            conf_problems_add(r->problems, conf_entry(CONF_SECTION_LISTEN, l, "transport")->line,
+                              false,
+                              "ws on an address that is not loopback needs proxy_from: passwords "
+                              "would pass in the clear");
+            return;
+        }
+}
+
 static void judge_listens(struct reading *r)
 {
     const struct conf *c = r->conf;
@@ -336,6 +354,7 @@ static void judge_listens(struct reading *r)
                               conf_entry(CONF_SECTION_LISTEN, l, "proxy_protocol")->line, false,
                               "proxy_protocol needs proxy_from");
         judge_addresses(r, l);
+        judge_web(r, l);
     }
 }
 

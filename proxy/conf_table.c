@@ -55,19 +55,24 @@ static const struct conf_row listen_rows[] = {
     {"address", &conf_type_endpoints, FIELD(addresses), "[::]:5222", {0, CONF_LIST_MAX, NULL}, false, NULL,
      "Where clients connect: one or more addresses with ports, separated by spaces.\n"
      "[::] is all of IPv6 and IPv4. Empty: only what systemd's socket activation gives."},
-    {"transport", &conf_type_word, FIELD(transport), "starttls", WORDS("starttls", "tls", "ws", "wss"), false, "starttls tls",
-     "starttls or tls, which is TLS from the first byte, usually on port 5223.\n"
-     "(ws and wss, WebSocket, are not supported yet.)"},
+    {"transport", &conf_type_word, FIELD(transport), "starttls", WORDS("starttls", "tls", "ws", "wss"), false, NULL,
+     "starttls; tls, which is TLS from the first byte, usually on port 5223; wss, which\n"
+     "is WebSocket over TLS; ws, the same without TLS, behind a web server. tls serves\n"
+     "WebSocket as well, to clients that name http/1.1 by ALPN: so one port 443 does."},
     {"proxy_protocol", &conf_type_yes_no, FIELD(proxy_protocol), "no", ANY, false, NULL,
      "yes: each connection must begin with a PROXY protocol header, version 1 or 2,\n"
      "and must come from a network in proxy_from."},
     {"proxy_from", &conf_type_network_list, FIELD(proxy_from), "", {0, CONF_LIST_MAX, NULL}, false, NULL,
-     "The networks of the load balancers in front, separated by spaces: 10.0.0.0/8 2001:db8::/32"},
-    {"path", &conf_type_text, FIELD(path), "/xmpp-websocket", {1, TEXT_MAX, NULL}, false, "/xmpp-websocket",
-     "The path of WebSocket. (Not supported yet.)"},
-    {"origins", &conf_type_text, FIELD(origins), "", {0, TEXT_MAX, NULL}, false, "",
-     "The Origins from which WebSocket is accepted; empty is the domain's own, * any.\n"
-     "(Not supported yet.)"},
+     "The networks of the proxies in front, separated by spaces: 10.0.0.0/8 2001:db8::/32\n"
+     "With ws and wss, and without proxy_protocol, what they say last in X-Forwarded-For\n"
+     "is the client's address. ws takes connections from nowhere else, and needs it on any\n"
+     "address that is not loopback: passwords would pass in the clear."},
+    {"path", &conf_type_text, FIELD(path), "/xmpp-websocket", {1, TEXT_MAX, NULL}, false, NULL,
+     "The path of WebSocket: of ws, wss, and tls by ALPN."},
+    {"origins", &conf_type_text, FIELD(origins), "", {0, TEXT_MAX, NULL}, false, NULL,
+     "The Origins of web pages that may open a WebSocket, separated by spaces:\n"
+     "https://chat.example.org. Empty is the domain's own, * any. Clients that are no\n"
+     "browsers need none."},
 };
 #undef FIELD
 
@@ -94,9 +99,9 @@ static const struct conf_row host_rows[] = {
      "The certificate for the domain, with its chain behind it (PEM). Required."},
     {"private_key", &conf_type_text, FIELD(private_key), NULL, {1, TEXT_MAX, NULL}, true, NULL,
      "The private key of the certificate (PEM, no passphrase). Required."},
-    {"websocket_url", &conf_type_text, FIELD(websocket_url), "", {0, TEXT_MAX, NULL}, false, "",
-     "The WebSocket address announced in host-meta; empty is not announced. (Not\n"
-     "supported yet.)"},
+    {"websocket_url", &conf_type_text, FIELD(websocket_url), "", {0, TEXT_MAX, NULL}, false, NULL,
+     "The WebSocket address that /.well-known/host-meta and host-meta.json announce:\n"
+     "wss://xmpp.example.org/xmpp-websocket. Empty: none is announced."},
 };
 #undef FIELD
 

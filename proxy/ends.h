@@ -23,6 +23,9 @@ enum ends_session {
     X(END_CLEARTEXT,       "bytes-after-starttls", NULL,                       ENDS_NOTHING)  \
     X(END_PROXY_HEADER,    "bad-proxy-header",     NULL,                       ENDS_NOTHING)  \
     X(END_CROWD,           "too-many-connections", NULL,                       ENDS_NOTHING)  \
+    X(END_HTTP,            "http",                 NULL,                       ENDS_NOTHING)  \
+    X(END_WS_CLOSED,       "websocket-closed",     NULL,                       ENDS_DETACHES) \
+    X(END_WS_FAULT,        "websocket-fault",      NULL,                       ENDS_DETACHES) \
     X(END_ACK_TIMEOUT,     "ack-timeout",          "connection-timeout",       ENDS_DETACHES) \
     X(END_LOGIN_TIMEOUT,   "login-timeout",        "connection-timeout",       ENDS_NOTHING)  \
     X(END_ADMIN,           "by-administrator",     "reset",                    ENDS_DETACHES) \
@@ -34,6 +37,7 @@ enum ends_session {
     X(END_NOT_WELL_FORMED, "not-well-formed",      "not-well-formed",          ENDS_CLOSES)   \
     X(END_RESTRICTED_XML,  "restricted-xml",       "restricted-xml",           ENDS_CLOSES)   \
     X(END_BAD_PREFIX,      "bad-prefix",           "bad-namespace-prefix",     ENDS_CLOSES)   \
+    X(END_NOT_UTF8,        "not-utf8",             NULL,                       ENDS_CLOSES)   \
     X(END_BAD_ENCODING,    "bad-encoding",         "unsupported-encoding",     ENDS_CLOSES)   \
     X(END_BAD_FORMAT,      "bad-format",           "bad-format",               ENDS_CLOSES)   \
     X(END_BAD_NAMESPACE,   "bad-namespace",        "invalid-namespace",        ENDS_CLOSES)   \

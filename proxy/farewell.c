@@ -16,6 +16,7 @@
 #include "proxy/text.h"
 
 enum { CLOSE_WAIT_MS = 5000, RETURNS_A_COMMIT = 32 };
+enum { CLOSE_NORMAL = 1000, CLOSE_NOT_UTF8 = 1007 }; /* RFC 6455, 7.4.1 */
 
 /* True if the transport can still carry words, and no stanza is half written on it. */
 static bool can_speak(const struct client *c, enum end end)
@@ -35,26 +36,44 @@ static bool can_speak(const struct client *c, enum end end)
     default:
         break;
     }
-    if (c->expects_proxy || (c->tls ? !tls_ready(c->tls) : c->listen->transport == CONF_TLS))
+    if (c->expects_proxy || client_owes_tls(c) || (c->tls && !tls_ready(c->tls)))
         return false;
     return !l || !l->session || l->client != c || sm_between(l->session);
 }
 
-static void say_goodbye(struct client *c, enum end end, struct span text)
+/* The words of XMPP, where there are any. */
+static void say_stream_end(struct client *c, enum end end, struct span text)
 {
     const char *condition = end_stream_error(end);
 
     if (!c->header_given)
         negotiate_own_header(c);
     if (text.p) {
-        client_write(c, text);
+        client_say(c, text);
     } else if (condition) {
         struct sink k = relay_sink(c->tools);
 
         header_stream_error(&k, condition, SPAN_NONE);
-        client_write(c, sink_span(&k));
+        client_say(c, sink_span(&k));
     }
-    client_puts(c, "</stream:stream>");
+    client_say_close(c);
+}
+
+/* A WebSocket that ended as such gets its Close frame and no words: the stream did not end. */
+static void say_goodbye(struct client *c, enum end end, struct span text)
+{
+    if (!c->web) {
+        say_stream_end(c, end, text);
+    } else if (!c->web->open) {
+        return; /* it has its HTTP answer, or none */
+    } else if (end == END_WS_CLOSED || end == END_WS_FAULT) {
+        client_close_frame(c, c->web->code);
+    } else if (end == END_NOT_UTF8) {
+        client_close_frame(c, CLOSE_NOT_UTF8);
+    } else {
+        say_stream_end(c, end, text);
+        client_close_frame(c, CLOSE_NORMAL);
+    }
 }
 
 /* The connection's own end; its session, if it has one, is told by the caller. */
@@ -67,7 +86,7 @@ static void end_connection(struct client *c, enum end end, struct span text)
     log_at(end == END_CROWD ? LOG_DEBUG : LOG_INFO, "closed", f_u64("conn", c->id),
            f_str("end", end_word(end)), f_str("stage", client_stage(c)), f_span("jid", c->jid),
            f_addr("peer", (const struct sockaddr *)&c->peer),
-           f_ms("lasted", tools_now() - c->began_ms));
+           f_ms("lasted", tools_now() - c->began_ms), f_str("why", c->web ? c->web->why : NULL));
     if (speaks)
         say_goodbye(c, end, text);
     c->link = NULL;
@@ -291,7 +310,7 @@ void farewell_unconfirmed(struct link *l)
         stanza_error(&k, &item, SPAN_NONE, "wait", "remote-server-timeout");
         if (k.full)
             continue;
-        client_write(c, sink_span(&k));
+        client_say(c, sink_span(&k));
         given_back++;
         lost--;
     }

@@ -58,16 +58,14 @@ void greet_opened(struct link *l)
  */
 static void give_header(struct client *c, struct sink *k)
 {
-    struct link *l = c->link;
+    const struct link *l = c->link;
 
-    if (!text_keep(&c->lang, l->lang) || !text_keep(&c->prefixes, l->prefixes))
-        client_failed(c);
-    header_write(k, &(struct header){.from = span_of(l->host->domain),
-                                     .id = l->id_text,
-                                     .lang = l->lang,
-                                     .prefixes = l->prefixes,
-                                     .modern = l->modern && c->modern});
-    c->header_given = true;
+    negotiate_give_header(c, k,
+                          &(struct header){.from = span_of(l->host->domain),
+                                           .id = l->id_text,
+                                           .lang = l->lang,
+                                           .prefixes = l->prefixes,
+                                           .modern = l->modern && c->modern});
 }
 
 /* The server has answered. */
@@ -104,7 +102,7 @@ static void take_header(struct link *l, struct span raw)
     }
     l->stage = LINK_READY; /* a stream of before XMPP 1.0 has no features (XEP-0078) */
     give_header(c, &k);
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     c->login = LOGIN_AUTH;
     may_speak(c);
@@ -143,7 +141,7 @@ static void take_features(struct link *l, const struct element *e)
         give_up(l, "features too long");
         return;
     }
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     may_speak(c);
 }
@@ -208,7 +206,7 @@ static void take_sasl(struct link *l, const struct item *item, struct span raw,
         give_up(l, "SASL element too long");
         return;
     }
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     if (kind == ITEM_SUCCESS) {
         succeeded(c);
@@ -236,7 +234,7 @@ static bool pass_iq(struct client *c, const struct element *e)
         give_up(c->link, "iq too long");
         return false;
     }
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     return true;
 }
@@ -426,6 +424,7 @@ void greet_item(struct link *l, enum inflow_found found, struct span raw)
     case INFLOW_RESTRICTED:
     case INFLOW_BAD:
     case INFLOW_TOO_LONG:
+    case INFLOW_ENDED:
         give_up(l, "not well-formed");
         break;
     case INFLOW_NO_MEMORY:

@@ -25,6 +25,8 @@ enum inflow_found {
     INFLOW_BAD,
     INFLOW_TOO_LONG, /* more than 16 times item_max, or an over-long header */
     INFLOW_NO_MEMORY,
+    INFLOW_ENDED, /* (websocket.h only) the transport itself ended, or two items came as one message
+                   */
 };
 
 struct inflow {

@@ -34,6 +34,8 @@
     X("accepted",        "a client's connection was accepted")                              \
     X("refused",         "an address has too many connections that have not logged in")      \
     X("tls_ready",       "a TLS handshake with a client is done")                           \
+    X("http_refused",    "a web client's request was refused, and why")                      \
+    X("websocket_open",  "a web client's connection became a WebSocket")                     \
     X("closed",          "a client's connection ended, and why")                            \
     X("tls_failed",      "a TLS handshake with a client failed")                            \
     X("login",           "the server accepted a client's credentials")                      \

@@ -27,7 +27,7 @@ static void fail_sasl(struct client *c, const char *condition)
     sink_puts(&k, "<failure xmlns='" NS_SASL "'><");
     sink_puts(&k, condition);
     sink_puts(&k, "/></failure>");
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     c->tools->counters.login_failures++;
     enum log_level level = offence_level(&c->offences);
@@ -47,6 +47,17 @@ static const struct conf_host *find_host(const struct client *c, struct span to)
     return conf_host(conf, sink_span(&k));
 }
 
+void negotiate_give_header(struct client *c, struct sink *k, const struct header *h)
+{
+    bool alone = client_stands_alone(c);
+
+    if (!text_keep(&c->lang, alone ? SPAN_NONE : h->lang) ||
+        !text_keep(&c->prefixes, alone ? SPAN_NONE : h->prefixes))
+        client_failed(c);
+    (alone ? header_write_open : header_write)(k, h);
+    c->header_given = true;
+}
+
 void negotiate_own_header(struct client *c)
 {
     char text[OWN_HEADER_MAX]; /* the worker's scratch may hold what follows */
@@ -59,15 +70,12 @@ void negotiate_own_header(struct client *c)
         id[2 * i] = "0123456789abcdef"[random[i] >> 4];
         id[2 * i + 1] = "0123456789abcdef"[random[i] & 15];
     }
-    header_write(&k, &(struct header){.from = c->host ? span_of(c->host->domain) : SPAN_NONE,
-                                      .id = {id, sizeof id - 1},
-                                      .lang = SPAN_LIT("en"),
-                                      .modern = true});
-    if (!text_keep(&c->lang, SPAN_LIT("en")))
-        client_failed(c);
-    text_free(&c->prefixes);
-    client_write(c, sink_span(&k));
-    c->header_given = true;
+    negotiate_give_header(c, &k,
+                          &(struct header){.from = c->host ? span_of(c->host->domain) : SPAN_NONE,
+                                           .id = {id, sizeof id - 1},
+                                           .lang = SPAN_LIT("en"),
+                                           .modern = true});
+    client_say(c, sink_span(&k));
 }
 
 /* On the port that demands STARTTLS: Holdfast answers by itself, and shows nothing but STARTTLS. */
@@ -82,7 +90,7 @@ static void offer_tls(struct client *c)
     }
     k = relay_sink(c->tools);
     features_write_starttls(&k);
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     c->login = LOGIN_OFFERED;
 }
@@ -96,17 +104,24 @@ void negotiate_without_server(struct client *c)
     k = relay_sink(c->tools);
     sink_puts(&k, "<stream:features><bind xmlns='" NS_BIND "'/><sm xmlns='" NS_SM3
                   "'/><sm xmlns='" NS_SM2 "'/></stream:features>");
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     c->login = LOGIN_BIND;
     c->busy = false;
+}
+
+/* The page that it came from may open this domain only (RFC 6455, 10.2). */
+static bool forbidden(const struct client *c, const struct conf_host *host)
+{
+    return c->web && c->web->origin && c->web->origin != host;
 }
 
 void negotiate_header(struct client *c, struct span raw)
 {
     const struct conf_host *host;
     struct header header;
-    enum xml_verdict verdict = header_read(c->tools->xml, raw, &header);
+    enum xml_verdict verdict = c->web ? header_read_open(c->tools->xml, raw, &header)
+                                      : header_read(c->tools->xml, raw, &header);
 
     if (verdict != XML_FINE) {
         farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
@@ -123,7 +138,7 @@ void negotiate_header(struct client *c, struct span raw)
         farewell_client(c, END_MEMORY, SPAN_NONE);
         return;
     }
-    if (!host || (c->host && host != c->host)) {
+    if (!host || (c->host && host != c->host) || forbidden(c, host)) {
         farewell_client(c, END_HOST_UNKNOWN, SPAN_NONE);
         return;
     }
@@ -148,7 +163,7 @@ void negotiate_starttls(struct client *c, bool pipelined)
         farewell_client(c, END_CLEARTEXT, SPAN_NONE);
         return;
     }
-    client_puts(c, "<proceed xmlns='" NS_TLS "'/>");
+    client_say(c, SPAN_LIT("<proceed xmlns='" NS_TLS "'/>"));
     client_flush(c);
     if (!client_start_tls(c)) {
         farewell_client(c, END_MEMORY, SPAN_NONE);
@@ -400,7 +415,7 @@ void negotiate_bind_answer(struct client *c)
     sink_puts(&k, "><bind xmlns='" NS_BIND "'><jid>");
     sink_escape(&k, c->jid);
     sink_puts(&k, "</jid></bind></iq>");
-    client_write(c, sink_span(&k));
+    client_say(c, sink_span(&k));
     client_flush(c);
     negotiate_bound(c);
 }

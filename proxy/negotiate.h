@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "parser/xml.h"
+#include "parser/header.h"
 #include "proxy/client.h"
 
 void negotiate_header(struct client *c, struct span raw);
@@ -16,6 +16,8 @@ void negotiate_bind(struct client *c, struct span raw);
 void negotiate_bind_now(struct client *c);    /* nothing is in the way of it any more */
 void negotiate_bind_answer(struct client *c); /* c->jid is known: the client learns it */
 void negotiate_bound(struct client *c);
+/* Writes a header in the client's way, and remembers what it gives to what comes below it. */
+void negotiate_give_header(struct client *c, struct sink *k, const struct header *h);
 void negotiate_own_header(struct client *c);
 void negotiate_without_server(struct client *c);
 

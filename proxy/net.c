@@ -144,3 +144,18 @@ void net_map(struct sockaddr_storage *addr)
     memcpy(&in6.sin6_addr.s6_addr[12], &in.sin_addr, sizeof in.sin_addr);
     memcpy(addr, &in6, sizeof in6);
 }
+
+bool net_is_loopback(const struct sockaddr *addr)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (addr->sa_family == AF_INET) {
+        memcpy(&v4, addr, sizeof v4);
+        return ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (addr->sa_family != AF_INET6)
+        return false;
+    memcpy(&v6, addr, sizeof v6);
+    return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}

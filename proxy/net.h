@@ -39,3 +39,6 @@ void net_inline_urgent(int fd);
 /* An IPv4 address mapped into IPv6 becomes what it is; and the other way. */
 void net_unmap(struct sockaddr_storage *addr);
 void net_map(struct sockaddr_storage *addr);
+
+/* 127.0.0.0/8, ::1. */
+[[nodiscard]] bool net_is_loopback(const struct sockaddr *addr);

@@ -15,6 +15,7 @@
 #include "proxy/farewell.h"
 #include "proxy/log.h"
 #include "proxy/negotiate.h"
+#include "proxy/net.h"
 #include "proxy/orders.h"
 #include "proxy/resume.h"
 #include "proxy/serve.h"
@@ -123,7 +124,7 @@ void relay_failed(struct client *c, bool ns2, const char *condition, bool has_h,
         relay_say(c->link, (struct span){text, len});
         serve_client(c->link);
     } else {
-        client_write(c, (struct span){text, len});
+        client_say(c, (struct span){text, len});
         client_flush(c);
     }
 }
@@ -135,7 +136,7 @@ static void reply(struct client *c, struct span text, bool counted)
 
     c->tools->counters.replies++;
     if (!l || !l->session) {
-        client_write(c, text);
+        client_say(c, text);
         client_flush(c);
         return;
     }
@@ -174,16 +175,18 @@ static void note_presence(struct client *c, const struct item *item)
         c->hands_over = true;
 }
 
-/* The item as it can stand below the other header; false: there is no memory for what it lacks. */
+/* The item as it can stand below the other header, or alone; false: there is no memory for what it
+ * lacks. */
 static bool carry(struct tools *tools, const struct item *item, struct context gives,
-                  struct context has, struct span *raw)
+                  struct context has, bool alone, struct span *raw)
 {
+    struct stanza_edit edit = {.self_contained = alone};
     struct sink k;
 
-    if (stanza_passes(item->flags, &gives, &has))
+    if (stanza_passes(item->flags, &gives, &has) && (!alone || item->flags & ITEM_XMLNS))
         return true;
     k = serve_sink(tools, raw->len);
-    stanza_carry(&k, *raw, item, &gives, &has, NULL);
+    stanza_carry(&k, *raw, item, &gives, &has, &edit);
     if (k.full)
         return false;
     tools->counters.edited++;
@@ -199,7 +202,7 @@ void relay_take_up(struct client *c, const struct item *item, struct span raw)
 
     c->tools->counters.stanzas_in++;
     note_presence(c, item);
-    if (!carry(c->tools, item, relay_client_gives(c), relay_link_has(l), &raw)) {
+    if (!carry(c->tools, item, relay_client_gives(c), relay_link_has(l), false, &raw)) {
         relay_refuse(c, item, "wait", "resource-constraint");
         return;
     }
@@ -225,7 +228,7 @@ void relay_pass_other(struct client *c, const struct item *item, struct span raw
 {
     struct link *l = c->link;
 
-    if (l && carry(c->tools, item, relay_client_gives(c), relay_link_has(l), &raw))
+    if (l && carry(c->tools, item, relay_client_gives(c), relay_link_has(l), false, &raw))
         relay_pass(l, raw);
     else
         c->tools->counters.ignored++;
@@ -292,12 +295,13 @@ void relay_take_plain(struct link *l, const struct item *item, struct span raw)
 {
     struct client *c = l->client;
 
-    if (!carry(l->tools, item, relay_link_gives(l), relay_client_has(c), &raw)) {
+    if (!carry(l->tools, item, relay_link_gives(l), relay_client_has(c), client_stands_alone(c),
+               &raw)) {
         l->tools->counters.stanzas_lost++;
         return;
     }
     l->tools->counters.stanzas_out++;
-    client_write(c, raw);
+    client_send(c, raw);
 }
 
 void relay_take_other(struct link *l, const struct item *item, struct span raw)
@@ -305,7 +309,8 @@ void relay_take_other(struct link *l, const struct item *item, struct span raw)
     struct client *c = l->client;
 
     if (!c || buffer_len(&c->say) > SAY_MAX ||
-        !carry(l->tools, item, relay_link_gives(l), relay_client_has(c), &raw)) {
+        !carry(l->tools, item, relay_link_gives(l), relay_client_has(c), client_stands_alone(c),
+               &raw)) {
         l->tools->counters.ignored++;
         return;
     }
@@ -314,6 +319,20 @@ void relay_take_other(struct link *l, const struct item *item, struct span raw)
 }
 
 /* --- connections --- */
+
+/* Whose word counts for who it is, and whether it may be here at all: a header that a stranger
+ * writes would be a lie, and what a stranger sends to ws is in the clear. */
+static bool trusted(struct client *c, const struct sockaddr *peer)
+{
+    enum conf_transport transport = c->listen->transport;
+    bool proxied = conf_networks_hold(&c->listen->proxy_from, peer);
+
+    if (c->expects_proxy)
+        return proxied;
+    c->expects_forwarded = proxied && (transport == CONF_WS || transport == CONF_WSS);
+    return transport != CONF_WS || proxied ||
+           (!c->listen->proxy_from.count && net_is_loopback(peer));
+}
 
 void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
                   const struct sockaddr_storage *peer)
@@ -324,10 +343,10 @@ void relay_accept(struct tools *tools, int fd, const struct conf_listen *listen,
         return;
     c->share = SERVE_SHARE;
     tools->counters.accepted++;
-    if (!c->expects_proxy)
+    if (!trusted(c, (const struct sockaddr *)peer))
+        farewell_client(c, END_PROXY_HEADER, SPAN_NONE);
+    else if (!c->expects_proxy && !c->expects_forwarded)
         (void)client_admit(c);
-    else if (!conf_networks_hold(&listen->proxy_from, (const struct sockaddr *)peer))
-        farewell_client(c, END_PROXY_HEADER, SPAN_NONE); /* no balancer of ours */
 }
 
 void relay_arrived(struct client *c)

@@ -208,7 +208,8 @@ static void hand_over_plain(struct client *c, struct sm_core *core)
 
     while (!c->failed && sm_core_left_first(core, relay_text(c->jid), &one)) {
         struct stanza_edit edit = {.delay_from = span_of(c->host->domain),
-                                   .delay_ms = one.stamp_ms};
+                                   .delay_ms = one.stamp_ms,
+                                   .self_contained = client_stands_alone(c)};
         struct span raw = {one.xml, one.len};
         struct sink k = serve_sink(c->tools, one.len);
         struct item item;
@@ -218,7 +219,7 @@ static void hand_over_plain(struct client *c, struct sm_core *core)
             break;
         if (verdict == XML_FINE) {
             stanza_carry(&k, raw, &item, &gives, &has, &edit);
-            client_write(c, k.full ? raw : sink_span(&k));
+            client_send(c, k.full ? raw : sink_span(&k));
         }
         if (!c->failed)
             sm_core_left_done(core, relay_text(c->jid));

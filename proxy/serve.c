@@ -37,7 +37,8 @@ static void write_edited(struct link *l, const struct sm_stanza *one)
     struct client *c = l->client;
     struct context gives = relay_link_gives(l), has = relay_client_has(c);
     struct stanza_edit edit = {.delay_from = one->late ? span_of(l->host->domain) : SPAN_NONE,
-                               .delay_ms = one->stamp_ms};
+                               .delay_ms = one->stamp_ms,
+                               .self_contained = client_stands_alone(c)};
     struct span raw = {one->xml, one->len};
     struct sink k = serve_sink(l->tools, one->len);
     struct item item;
@@ -49,8 +50,28 @@ static void write_edited(struct link *l, const struct sm_stanza *one)
     }
     if (verdict == XML_FINE)
         stanza_carry(&k, raw, &item, &gives, &has, &edit);
-    client_write(c, k.full || verdict != XML_FINE ? raw : sink_span(&k));
+    client_send(c, k.full || verdict != XML_FINE ? raw : sink_span(&k));
     l->tools->counters.edited++;
+    wrote(l, one->len);
+}
+
+/* The same for a WebSocket, where nothing has to be known of the stanza but where its name ends. */
+static void write_alone(struct link *l, const struct sm_stanza *one)
+{
+    struct client *c = l->client;
+    struct context gives = relay_link_gives(l), has = relay_client_has(c);
+    struct stanza_edit edit = {.self_contained = true};
+    struct span raw = {one->xml, one->len};
+    struct item item = {
+        .flags = one->flags, .name_end = stanza_name_end(raw), .content_end = one->len};
+    struct sink k = serve_sink(l->tools, one->len);
+
+    stanza_carry(&k, raw, &item, &gives, &has, &edit);
+    if (k.full) {
+        client_failed(c);
+        return;
+    }
+    client_send(c, sink_span(&k));
     wrote(l, one->len);
 }
 
@@ -68,7 +89,10 @@ static bool write_some(struct link *l, bool passes)
     } else if (!sm_unwritten(l->session, &run, &one)) {
         return false;
     }
-    if (!run.len) {
+    if (!run.len && client_stands_alone(l->client) && !one.late && !(one.flags & ITEM_BORROWS)) {
+        write_alone(l, &one);
+        run.len = one.len;
+    } else if (!run.len) {
         write_edited(l, &one);
         run.len = one.len;
     } else {
@@ -88,7 +112,7 @@ static void write_texts(struct link *l)
 
     if (!buffer_len(&c->say) || !sm_between(l->session))
         return;
-    client_write(c, buffer_span(&c->say));
+    client_say(c, buffer_span(&c->say));
     buffer_clear(&c->say);
 }
 
@@ -99,7 +123,7 @@ static void write_ask(struct link *l)
 
     if (!c->asks || !sm_between(l->session))
         return;
-    client_write(c, (struct span){text, sm_wire_r(text, sm_session_ns2(l->session))});
+    client_say(c, (struct span){text, sm_wire_r(text, sm_session_ns2(l->session))});
     c->asks = false;
 }
 
@@ -120,10 +144,11 @@ void serve_client(struct link *l)
     if (!c || client_blocked(c))
         return;
     has = relay_client_has(c);
-    passes = span_eq(gives.lang, has.lang) && span_eq(gives.prefixes, has.prefixes);
+    passes = !client_stands_alone(c) && span_eq(gives.lang, has.lang) &&
+             span_eq(gives.prefixes, has.prefixes);
     write_texts(l);
     while (!client_blocked(c) && write_some(l, passes))
-        if (buffer_len(&c->tools->wire) >= PIECE_MAX)
+        if (client_unflushed(c) >= PIECE_MAX)
             client_flush(c);
     if (!client_blocked(c)) {
         write_texts(l);

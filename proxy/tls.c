@@ -17,6 +17,7 @@ struct tls {
     struct tls_keys *keys;
     struct span in; /* ciphertext not read yet; a loan during tls_read */
     struct buffer *out;
+    enum tls_serves serves;
     bool no_memory;
     unsigned own;   /* messages of TLS's own that came, those of the handshake included */
     uint64_t plain; /* bytes of plaintext that came */
@@ -105,13 +106,42 @@ static int layer_new(struct tls **out, struct tls_keys *keys, SSL_CTX *ctx)
     return 0;
 }
 
-int tls_accept(struct tls **out, struct tls_keys *keys, size_t host)
+int tls_accept(struct tls **out, struct tls_keys *keys, size_t host, enum tls_serves serves)
 {
     int r = layer_new(out, keys, tls_keys_server(keys, host));
 
-    if (!r)
-        SSL_set_accept_state((*out)->ssl);
-    return r;
+    if (r < 0)
+        return r;
+    (*out)->serves = serves;
+    SSL_set_app_data((*out)->ssl, *out);
+    SSL_set_accept_state((*out)->ssl);
+    return 0;
+}
+
+/* A client that uses ALPN has to name what is served; most do not use it with STARTTLS. */
+int tls_pick_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                  const unsigned char *in, unsigned in_len, void *)
+{
+    static const unsigned char names[] = "\x0bxmpp-client\x08http/1.1";
+    static const struct {
+        size_t from, len;
+    } served[] = {[TLS_STREAM] = {0, 12}, [TLS_WEB] = {12, 9}, [TLS_BOTH] = {0, 21}};
+    const struct tls *t = SSL_get_app_data(ssl);
+
+    if (SSL_select_next_proto((unsigned char **)out, out_len, names + served[t->serves].from,
+                              (unsigned)served[t->serves].len, in,
+                              in_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+bool tls_chose_web(const struct tls *t)
+{
+    const unsigned char *name;
+    unsigned len;
+
+    SSL_get0_alpn_selected(t->ssl, &name, &len);
+    return span_is((struct span){(const char *)name, len}, "http/1.1");
 }
 
 int tls_dial(struct tls **out, struct tls_keys *keys, size_t host, const char *domain, bool direct)

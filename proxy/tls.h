@@ -29,8 +29,20 @@ void tls_keys_keep(struct tls_keys *keys, struct sm_core *core, uint64_t now_ms)
 struct tls_keys *tls_keys_hold(struct tls_keys *keys);
 void tls_keys_release(struct tls_keys *keys); /* NULL is allowed */
 
+/* What a client may name by ALPN (RFC 7301) where a listener serves that: what it speaks inside.
+ * Who does not use ALPN speaks what the listener is for. */
+enum tls_serves {
+    TLS_STREAM, /* xmpp-client (XEP-0368) */
+    TLS_WEB,    /* http/1.1 */
+    TLS_BOTH,
+};
+
 /* The server's side; the certificate is chosen by SNI, and is that of `host` without. -ENOMEM. */
-[[nodiscard]] int tls_accept(struct tls **out, struct tls_keys *keys, size_t host);
+[[nodiscard]] int tls_accept(struct tls **out, struct tls_keys *keys, size_t host,
+                             enum tls_serves serves);
+
+/* True if the client named http/1.1. */
+[[nodiscard]] bool tls_chose_web(const struct tls *t);
 
 /* The client's side, to a host's upstream, whose certificate must be good for `domain`; `direct` is
  * TLS from the first byte. -ENOMEM. */

@@ -51,18 +51,6 @@ static int pick_by_sni(SSL *ssl, int *, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* A client that uses ALPN has to speak XMPP (XEP-0368); most do not use it with STARTTLS. */
-static int pick_alpn(SSL *, const unsigned char **out, unsigned char *out_len,
-                     const unsigned char *in, unsigned in_len, void *)
-{
-    static const unsigned char ours[] = "\x0bxmpp-client";
-
-    if (SSL_select_next_proto((unsigned char **)out, out_len, ours, sizeof ours - 1, in, in_len) !=
-        OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
-    return SSL_TLSEXT_ERR_OK;
-}
-
 static SSL_CTX *context_new(const SSL_METHOD *method)
 {
     SSL_CTX *ctx = SSL_CTX_new(method);
@@ -87,7 +75,7 @@ static SSL_CTX *server_new(const struct conf_host *host, struct tls_keys *keys)
         SSL_CTX_check_private_key(ctx) == 1) {
         SSL_CTX_set_tlsext_servername_callback(ctx, pick_by_sni);
         SSL_CTX_set_tlsext_servername_arg(ctx, keys);
-        SSL_CTX_set_alpn_select_cb(ctx, pick_alpn, NULL);
+        SSL_CTX_set_alpn_select_cb(ctx, tls_pick_alpn, NULL);
         return ctx;
     }
     log_at(LOG_ERROR, "certificate_failed", f_str("host", host->domain),

@@ -23,6 +23,7 @@ struct link;
 struct parking;
 struct resolve;
 struct worker;
+struct ws_reader;
 
 enum {
     TOOLS_RECEIVE = 65536, /* bytes read from a client in one turn */
@@ -96,7 +97,10 @@ struct tools {
     struct counters counters;
     const struct client *wire_owner; /* whose bytes are in wire */
     struct buffer wire;              /* ciphertext on its way out; empty between connections */
-    uint64_t next_id;                /* of connections and links, for the log */
+    const struct client *gathered_owner;
+    struct buffer gathered;      /* frames that become ciphertext together; likewise */
+    struct ws_reader *ws_reader; /* that connections lend each other */
+    uint64_t next_id;            /* of connections and links, for the log */
     char received[TOOLS_RECEIVE];
     char plain[TOOLS_PLAIN];
     char text[TOOLS_TEXT]; /* where Holdfast's own texts are put together */

@@ -15,6 +15,7 @@
 #include "proxy/relay.h"
 #include "proxy/resume.h"
 #include "proxy/serve.h"
+#include "proxy/upgrade.h"
 
 enum {
     HELD_MAX = 65536, /* bytes of a client that are kept while it has to wait */
@@ -122,7 +123,7 @@ static void judged(struct client *c, const struct item *item, struct span raw, b
         break;
     case LOGIN_ENCRYPTION:
         offence_misplaced(c, item, raw, "encryption-required");
-        client_puts(c, "<failure xmlns='" NS_SASL "'><encryption-required/></failure>");
+        client_say(c, SPAN_LIT("<failure xmlns='" NS_SASL "'><encryption-required/></failure>"));
         client_flush(c);
         break;
     case LOGIN_BAD_FORMAT:
@@ -161,29 +162,53 @@ static void skipped(struct client *c, struct span raw)
     relay_refuse(c, &item, "modify", "policy-violation");
 }
 
-static void client_item(struct client *c, enum inflow_found found, struct span raw, bool pipelined)
+static void client_header(struct client *c, struct span raw)
+{
+    if (login_judge(c->login, LOGIN_HEADER) == LOGIN_TAKE)
+        negotiate_header(c, raw);
+    else
+        farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+}
+
+/* A message has to say its namespaces itself (RFC 7395, 3.3.3); there is no header to inherit from.
+ */
+static bool borrows_namespace(const struct item *item, struct span raw)
+{
+    return !(item->flags & ITEM_XMLNS) && !memchr(raw.p, ':', item->name_end);
+}
+
+static void client_element(struct client *c, struct span raw, bool pipelined)
 {
     struct context gives = relay_client_gives(c);
-    enum xml_verdict verdict;
     struct item item;
+    enum xml_verdict verdict = xml_next(c->tools->xml, &gives, raw, &item);
 
+    if (verdict == XML_TOO_BIG)
+        skipped(c, raw);
+    else if (verdict == XML_NOT_WELL_FORMED && c->web && !span_utf8(raw))
+        farewell_client(c, END_NOT_UTF8, SPAN_NONE);
+    else if (verdict != XML_FINE)
+        farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
+    else if (item.kind == ITEM_STREAM)
+        farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+    else if (c->web && borrows_namespace(&item, raw))
+        farewell_client(c, END_BAD_NAMESPACE, SPAN_NONE);
+    else if (c->web && item.kind == ITEM_OPEN)
+        client_header(c, raw);
+    else if (c->web && item.kind == ITEM_CLOSE)
+        farewell_close(c);
+    else
+        judged(c, &item, raw, pipelined);
+}
+
+static void client_item(struct client *c, enum inflow_found found, struct span raw, bool pipelined)
+{
     switch (found) {
     case INFLOW_HEADER:
-        if (login_judge(c->login, LOGIN_HEADER) == LOGIN_TAKE)
-            negotiate_header(c, raw);
-        else
-            farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
+        client_header(c, raw);
         break;
     case INFLOW_ELEMENT:
-        verdict = xml_next(c->tools->xml, &gives, raw, &item);
-        if (verdict == XML_FINE && item.kind == ITEM_STREAM)
-            farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
-        else if (verdict == XML_FINE)
-            judged(c, &item, raw, pipelined);
-        else if (verdict == XML_TOO_BIG)
-            skipped(c, raw);
-        else
-            farewell_client(c, relay_verdict_end(verdict), SPAN_NONE);
+        client_element(c, raw, pipelined);
         break;
     case INFLOW_SKIPPED:
         skipped(c, raw);
@@ -203,6 +228,9 @@ static void client_item(struct client *c, enum inflow_found found, struct span r
     case INFLOW_NO_MEMORY:
         farewell_client(c, END_MEMORY, SPAN_NONE);
         break;
+    case INFLOW_ENDED:
+        farewell_client(c, c->web->end, SPAN_NONE);
+        break;
     case INFLOW_MORE:
         break;
     }
@@ -219,25 +247,45 @@ static bool waits(const struct client *c)
            (c->link && !c->link->session && buffer_len(&c->link->out) > HELD_MAX);
 }
 
+/* The transport's own ways: bytes of a stream, or frames. */
+
+static enum inflow_found next_item(struct client *c, struct span *fresh, struct span *raw)
+{
+    if (!c->web)
+        return inflow_next(&c->in, fresh, raw);
+    c->web->secret = !login_authenticated(c->login);
+    return websocket_next(c->web, &c->in, &c->tools->ws_reader, fresh, raw);
+}
+
+static bool hold(struct client *c, struct span fresh)
+{
+    return c->web ? websocket_hold(c->web, &c->in, fresh) : inflow_hold(&c->in, fresh);
+}
+
+static size_t held(const struct client *c)
+{
+    return c->web ? websocket_held(c->web, &c->in) : buffer_len(&c->in.kept);
+}
+
 static void take_items(struct client *c, struct span fresh)
 {
-    struct tools *tools = c->tools;
 
     c->taking = true;
     while (c->phase == CLIENT_OPEN && !waits(c)) {
         struct span raw;
-        enum inflow_found found = inflow_next(&c->in, &fresh, &raw);
+        enum inflow_found found = next_item(c, &fresh, &raw);
 
         if (found == INFLOW_MORE && inflow_opens_again(&c->in))
             farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         if (found == INFLOW_MORE)
             break;
         client_item(c, found, raw, fresh.len || inflow_waits(&c->in));
-        if (c->phase == CLIENT_OPEN && c->link && c->link->session && sm_orders_full(tools->orders))
+        if (c->phase == CLIENT_OPEN && c->link && c->link->session &&
+            sm_orders_full(c->tools->orders))
             orders_obey(c->link);
     }
     c->taking = false;
-    if (c->phase == CLIENT_OPEN && !inflow_hold(&c->in, fresh))
+    if (c->phase == CLIENT_OPEN && !hold(c, fresh))
         farewell_client(c, END_MEMORY, SPAN_NONE);
 }
 
@@ -258,12 +306,15 @@ static void client_batch_done(struct client *c)
         link_flush(l);
     if (c->phase != CLIENT_OPEN)
         return;
-    client_read(c, !waits(c) || buffer_len(&c->in.kept) < HELD_MAX);
+    client_pong(c);
+    client_read(c, !waits(c) || held(c) < HELD_MAX);
 }
 
 static void client_bytes(struct client *c, struct span fresh)
 {
     if (c->frozen)
+        return;
+    if (c->web && !c->web->open && !upgrade_take(c, &fresh))
         return;
     if (c->link && c->link->session) {
         orders_begin(c->link);

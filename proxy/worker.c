@@ -385,6 +385,8 @@ void worker_free(struct worker *w)
     xml_free(w->tools.xml);
     tls_keys_release(w->tools.tls);
     buffer_clear(&w->tools.wire);
+    buffer_clear(&w->tools.gathered);
+    ws_reader_free(w->tools.ws_reader);
     buffer_clear(&w->tools.edited);
     free(w->tools.gates);
     pthread_mutex_destroy(&w->lock);

@@ -14,11 +14,12 @@ struct tls {
     struct tls_keys *keys;
     size_t host;
     struct buffer *out;
+    enum tls_serves serves;
     bool dials;
     bool ready;
 };
 
-int tls_accept(struct tls **out, struct tls_keys *keys, size_t host)
+int tls_accept(struct tls **out, struct tls_keys *keys, size_t host, enum tls_serves serves)
 {
     struct tls *t = calloc(1, sizeof *t);
 
@@ -26,13 +27,14 @@ int tls_accept(struct tls **out, struct tls_keys *keys, size_t host)
         return -ENOMEM;
     t->keys = tls_keys_hold(keys);
     t->host = host;
+    t->serves = serves;
     *out = t;
     return 0;
 }
 
 int tls_dial(struct tls **out, struct tls_keys *keys, size_t host, const char *domain, bool direct)
 {
-    int r = tls_accept(out, keys, host);
+    int r = tls_accept(out, keys, host, TLS_STREAM);
 
     if (r < 0)
         return r;
@@ -96,7 +98,7 @@ static ssize_t read_mock(struct tls *t, struct span *cipher, char *plain, size_t
 ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max)
 {
     if (tls_truly && !t->truly && !t->ready && cipher->len && cipher->p[0] != MOCK_HELLO) {
-        if (true_tls_accept(&t->truly, t->keys, t->host) < 0)
+        if (true_tls_accept(&t->truly, t->keys, t->host, t->serves) < 0)
             return TLS_NO_MEMORY;
         true_tls_output(t->truly, t->out);
     }
@@ -125,6 +127,12 @@ void tls_close(struct tls *t)
         true_tls_close(t->truly);
     else if (t->ready)
         put(t, MOCK_CLOSE);
+}
+
+/* The mock has no ALPN. */
+bool tls_chose_web(const struct tls *t)
+{
+    return t->truly && true_tls_chose_web(t->truly);
 }
 
 bool tls_ready(const struct tls *t)

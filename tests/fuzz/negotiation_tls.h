@@ -24,7 +24,8 @@ extern bool tls_truly;
 
 /* proxy/tls.c under other names. */
 struct true_tls;
-[[nodiscard]] int true_tls_accept(struct true_tls **out, struct tls_keys *keys, size_t host);
+[[nodiscard]] int true_tls_accept(struct true_tls **out, struct tls_keys *keys, size_t host,
+                                  enum tls_serves serves);
 [[nodiscard]] int true_tls_dial(struct true_tls **out, struct tls_keys *keys, size_t host,
                                 const char *domain, bool direct);
 void true_tls_free(struct true_tls *t);
@@ -34,6 +35,7 @@ void true_tls_output(struct true_tls *t, struct buffer *out);
 [[nodiscard]] bool true_tls_write(struct true_tls *t, struct span plain);
 void true_tls_greet(struct true_tls *t);
 void true_tls_close(struct true_tls *t);
+bool true_tls_chose_web(const struct true_tls *t);
 bool true_tls_ready(const struct true_tls *t);
 const char *true_tls_version(const struct true_tls *t);
 const char *true_tls_failure(const struct true_tls *t);

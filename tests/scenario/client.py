@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 
+import websocket
 from stream import Gone, Stream
 
 
@@ -31,6 +32,7 @@ class Client:
         self.seen = 0  # stanzas seen since <enabled/>
         self.counting = False
         self.answering = False  # answers every <r/> it reads
+        self.web = None  # a WebSocket, once it is asked for; it is `stream`, too
 
     def connect(self, address, source=None, before=b""):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -75,6 +77,27 @@ class Client:
         self.tls = tls
         self.stream = Stream()
 
+    def upgrade(self, host, way="whole", path=websocket.PATH, **changed):
+        """Asks for a WebSocket; the answer is read and not judged: (status, fields, body)."""
+        asked = websocket.request(host, path, **changed)
+        self.web = self.stream = websocket.Web(asked, way)
+        return self.ask(asked)
+
+    def ask(self, asked):
+        """An HTTP request as it stands, and its answer."""
+        if self.web is None:
+            self.web = self.stream = websocket.Web(asked)
+        self.note(self.name, ">", asked.decode("latin-1"))
+        self.put(asked)
+        deadline = time.monotonic() + 10
+        while self.web.read_answer() is None:
+            if self.gone:
+                raise ConnectionError(self.gone)
+            if self.tls is None or not self.decrypt():
+                self.pull(deadline)
+        self.note(self.name, "<", str(self.web.answer))
+        return self.web.answer
+
     def address(self):
         return address(self.sock)
 
@@ -85,11 +108,26 @@ class Client:
         if self.sock is None:
             raise Silence("not connected")
         self.note(self.name, ">", data.decode("utf-8", "backslashreplace"))
+        if self.web is not None:
+            for frame in self.web.frames(data):
+                self.put_frame(frame)
+            return
         if self.tls is None:
             self.sock.sendall(data)
             return
         self.tls.write(data)
         self.push()
+
+    def on_the_wire(self, data):
+        """As the transport carries it, inside TLS."""
+        return data if self.web is None else b"".join(self.web.frames(data))
+
+    def put_frame(self, frame):
+        if self.web.way != "trickled":
+            self.put(frame)
+            return
+        for byte in frame:
+            self.put(bytes([byte]))
 
     def sealed(self, data):
         """The bytes that bring these to the other side."""
@@ -128,7 +166,10 @@ class Client:
 
     def next_item(self, deadline):
         while True:
-            item = self.stream.take()
+            try:
+                item = self.stream.take()
+            except websocket.Fault as fault:
+                item = Gone(str(fault))
             if item is None and self.tls is not None and self.decrypt():
                 continue
             if item is None and self.gone is None:

@@ -22,6 +22,8 @@ class ClientSteps:
 
     def connect(self, name, listener, options):
         options = self.options(options)
+        if self.way and listener in (None, "tls", "starttls"):
+            listener = "wss"
         old = self.clients.get(name)
         client = Client(name, self.note)
         if old:
@@ -36,8 +38,12 @@ class ClientSteps:
             address, options.get("source"), self.caught.fill(options.get("before", ""))
         )
         self.caught[f"{name}.peer"] = client.address()
-        if self.transport(listener) == "tls" and "raw" not in options:
+        transport = self.transport(listener)
+        if transport in ("tls", "wss") and "raw" not in options:
             self.handshake(client, options)
+        if transport in ("ws", "wss") and "raw" not in options:
+            client.upgrade(self.domain, self.way or "whole")
+            client.web.judge_answer()
 
     def transport(self, listener):
         return self.daemon.settings[f"listen {listener or 'starttls'}"].get("transport", "starttls")
@@ -89,7 +95,7 @@ class ClientSteps:
 
     def negotiate(self, name, options):
         given = self.options(options)
-        listener = given.get("listener", "starttls")
+        listener = given.get("listener", "wss" if self.way else "starttls")
         self.connect(name, listener, options)
         if self.transport(listener) == "starttls":
             self.open(name, "")

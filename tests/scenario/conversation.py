@@ -5,6 +5,7 @@ Each kind of line is a method of one of its three parts, which end with a table 
 said on all sides is kept, and is what a failure shows.
 """
 
+import os
 import re
 import shlex
 import threading
@@ -18,6 +19,7 @@ import daemon_steps
 import pressure_steps
 import sasl
 import server_steps
+import websocket
 from client import Silence
 from expect import Caught, Mismatch
 from failure import Failure, unasked
@@ -27,7 +29,7 @@ from stream import Gone
 
 SHOWN = 2000  # characters of an item in the transcript
 
-FAILURES = (Failure, Mismatch, Silence, OSError, sasl.Refused, SyntaxError, ExpatError)
+FAILURES = (Failure, websocket.Fault, Mismatch, Silence, OSError, sasl.Refused, SyntaxError, ExpatError)
 
 
 class Run(
@@ -42,6 +44,7 @@ class Run(
     def __init__(self, script, domain, real=False):
         self.script = script
         self.domain = domain
+        self.way = os.environ.get("HOLDFAST_WEB")  # instead of TCP, and how its messages are cut
         self.transcript = []
         self.server = None if real else Standin(domain, self.note)
         self.daemon = None

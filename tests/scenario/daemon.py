@@ -41,6 +41,9 @@ class Daemon(holdfast.Holdfast):
         self.certificates = {}
         six = f"[::1]:{process.free_port()}"
         self.change({"listen ipv6": {"address": six, "transport": "starttls"}})
+        for transport in ("wss", "ws"):
+            address = f"{self.host}:{process.free_port()}"
+            self.change({f"listen {transport}": {"address": address, "transport": transport}})
         for domain, settings in hosts.items():
             made = self.certificate(domain)
             self.certificates[domain] = made

@@ -3,6 +3,7 @@
 
 from namespaces import SM
 from stream import Close, Element, Text
+from websocket import CLOSE, Frame
 
 
 class Failure(Exception):
@@ -15,6 +16,8 @@ def unasked(item, expectation):
         return expectation.text != "text" and not item.raw.strip()
     if isinstance(item, Close):
         return expectation.text == "end"
+    if isinstance(item, Frame):
+        return item.opcode == CLOSE and expectation.text == "end"
     if isinstance(item, Element) and item.node.namespace in SM:
         if item.node.local == "r":
             return "<r " not in expectation.text

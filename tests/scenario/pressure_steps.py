@@ -38,6 +38,7 @@ class PressureSteps:
     def flood(self, name, text):
         client = self.client(name)
         piece = repeated(self.caught.fill(text))
+        piece = client.on_the_wire(piece)
         total = self.pour(client.sock, client.address(), lambda: client.sealed(piece))
         self.note(name, ">", f"({total} bytes: {text[:200]} …)")
 
@@ -104,7 +105,7 @@ class PressureSteps:
             for byte in self.caught.fill(text):
                 if self.heard_the_end(client):
                     return
-                client.put(bytes([byte]))
+                client.put(client.on_the_wire(bytes([byte])))
         except OSError:
             return
         raise Failure("all was said, and nobody minded")
@@ -116,7 +117,8 @@ class PressureSteps:
             except OSError as error:
                 client.gone = client.gone or str(error)
                 return True
-        return client.gone is not None or b"</stream:stream>" in client.stream.buffer
+        words = (b"</stream:stream>", b"<close ")
+        return client.gone is not None or any(word in client.stream.buffer for word in words)
 
     def drip_down(self, reference, text):
         link = self.wait_link(reference)

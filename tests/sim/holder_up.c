@@ -159,6 +159,7 @@ static void client_item(struct hold_connection *c, enum inflow_found found, stru
         holder_end(c, END_ERROR, "restricted-xml");
         break;
     case INFLOW_NO_MEMORY:
+    case INFLOW_ENDED:
         abort();
     }
 }

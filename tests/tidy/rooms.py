@@ -9,7 +9,9 @@ FOLDERS = {
 }
 
 # Folders of tests with files that others of the tests' files include.
-SHARED_BY_TESTS = ("tests/support", "tests/fuzz", "tests/integration/clients", "tests/load", "tests/sim")
+SHARED_BY_TESTS = (
+    "tests/support", "tests/fuzz", "tests/integration/clients", "tests/load", "tests/bench", "tests/sim"
+)
 
 # proxy/ from top to bottom, by the names of files without their endings; * stands for anything. A file
 # includes only what is on its own floor or below.
@@ -33,6 +35,6 @@ FAILING = "__assert_fail __stack_chk_fail"
 SYMBOLS = {
     "sm": f"{MEMORY} {STRINGS} {FAILING}".split(),
     # Addresses in a PROXY header are text; inet_ntop and inet_pton touch nothing but memory.
-    "parser": f"{MEMORY} {STRINGS} {FAILING} inet_ntop inet_pton XML_* stringprep*".split(),
+    "parser": f"{MEMORY} {STRINGS} {FAILING} inet_ntop inet_pton XML_* stringprep* wslay_frame_* http_parser_*".split(),
 }
 COMPILERS_OWN = "__asan_* __ubsan_* __tsan_* __odr_asan* __gcov_* __llvm_* _GLOBAL_OFFSET_TABLE_".split()

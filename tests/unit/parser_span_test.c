@@ -82,6 +82,24 @@ static void an_absent_span_is_no_text_not_even_an_empty_one(void **)
     assert_int_equal(span_of("abc").len, 3);
 }
 
+static bool utf8(const char *bytes)
+{
+    return span_utf8(guard_copy(span_of(bytes)));
+}
+
+static void utf8_has_one_form_for_each_character(void **)
+{
+    assert_true(utf8("") && span_utf8(SPAN_NONE));
+    assert_true(utf8("a\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80"));
+    assert_true(utf8("\xf4\x8f\xbf\xbf") && span_utf8(SPAN_LIT("a\0b")));
+    assert_false(utf8("\x80") || utf8("a\xbf"));                     /* it continues nothing */
+    assert_false(utf8("\xc3") || utf8("\xe2\x82") || utf8("\xc3z")); /* it stops early */
+    assert_false(utf8("\xc0\x80") || utf8("\xc1\xbf"));              /* too long a form */
+    assert_false(utf8("\xe0\x9f\xbf") || utf8("\xf0\x8f\xbf\xbf"));
+    assert_false(utf8("\xed\xa0\x80") || utf8("\xed\xbf\xbf")); /* surrogates */
+    assert_false(utf8("\xf4\x90\x80\x80") || utf8("\xf5\x80\x80\x80") || utf8("\xff"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +109,7 @@ int main(void)
         cmocka_unit_test(four_words_are_truths_and_only_two_are_true),
         cmocka_unit_test(spans_are_equal_if_their_bytes_are),
         cmocka_unit_test(an_absent_span_is_no_text_not_even_an_empty_one),
+        cmocka_unit_test(utf8_has_one_form_for_each_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
