@@ -62,8 +62,8 @@ enum item_kind {
     ITEM_ABORT,
     ITEM_FEATURES, /* http://etherx.jabber.org/streams */
     ITEM_STREAM_ERROR,
-    ITEM_STREAM,     /* a whole stream inside the stream, which is none of RFC 6120's */
-    ITEM_OPEN,       /* urn:ietf:params:xml:ns:xmpp-framing (RFC 7395) */
+    ITEM_STREAM, /* a whole stream inside the stream, which is none of RFC 6120's */
+    ITEM_OPEN,   /* urn:ietf:params:xml:ns:xmpp-framing (RFC 7395) */
     ITEM_CLOSE,
     ITEM_CSI_ACTIVE, /* urn:xmpp:csi:0 */
     ITEM_CSI_INACTIVE,

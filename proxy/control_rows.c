@@ -232,6 +232,8 @@ static size_t held(const struct client *c)
     const struct link *l = c->link;
     size_t sum = c->in.kept.cap + c->out.cap + c->say.cap;
 
+    if (c->web)
+        sum += c->web->held.cap;
     if (l)
         sum += l->in.kept.cap + l->out.cap + l->early.cap;
     return sum;
