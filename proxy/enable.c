@@ -147,6 +147,7 @@ void enable_session(struct client *c, const struct item *item)
         refuse(c, item, "sessions_per_account");
         return;
     }
+    link_flush(l); /* what came just before it goes first, and not by the session's way */
     if (give_birth(c, item, sink_span(&k), core) < 0) {
         refuse(c, item, "memory");
         return;

@@ -94,6 +94,7 @@ struct tools {
     struct links links;
     struct clients dead_clients; /* freed at the end of the turn */
     struct links dead_links;
+    unsigned buried; /* clients that were freed, since their memory was given back */
     struct counters counters;
     const struct client *wire_owner; /* whose bytes are in wire */
     struct buffer wire;              /* ciphertext on its way out; empty between connections */

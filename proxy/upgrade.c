@@ -190,8 +190,8 @@ static bool is_key(struct span key)
         return false;
     memcpy(text, key.p, KEY_TEXT);
     text[KEY_TEXT] = '\0';
-    return EVP_DecodeBlock(bytes, text, KEY_TEXT) == 18 && text[21] != '=' && text[22] == '=' &&
-           text[23] == '=';
+    return EVP_DecodeBlock(bytes, text, KEY_TEXT) == 18 && !memchr(text, '=', 22) &&
+           text[22] == '=' && text[23] == '=';
 }
 
 /* RFC 6455, 4.2.2. False: OpenSSL has no SHA-1, or no memory. */

@@ -6,6 +6,7 @@
 #include "proxy/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,11 +43,18 @@ struct worker {
     ev_async wake;
     ev_prepare turn_over;
     ev_timer housekeeping;
-    bool looked;       /* at what came, since the sessions' clocks were found late */
-    ev_timer patience; /* with servers, while stopping */
+    unsigned untrimmed_s; /* since a connection was freed whose memory was not given back */
+    bool looked;          /* at what came, since the sessions' clocks were found late */
+    ev_timer patience;    /* with servers, while stopping */
 };
 
 enum { HOUSEKEEPING_S = 1, PATIENCE_S = 12, LATE_MS = 100 };
+enum {
+    TRIM_MANY =
+        256, /* connections freed, at least, until memory goes back to the system at once; … */
+    TRIM_SHARE = 8, /* … or one for so many that are there, if that is more; … */
+    TRIM_S = 30,    /* … and after so long, if it was but one */
+};
 
 static void on_mail(struct ev_loop *, ev_async *a, int)
 {
@@ -129,8 +137,10 @@ static void bury(struct tools *tools)
     struct client *c;
     struct link *l;
 
-    while ((c = LIST_FIRST(&tools->dead_clients)))
+    while ((c = LIST_FIRST(&tools->dead_clients))) {
         client_free(c);
+        tools->buried++;
+    }
     while ((l = LIST_FIRST(&tools->dead_links)))
         link_free(l);
 }
@@ -197,6 +207,27 @@ static void on_sessions(struct ev_loop *loop, ev_timer *t, int)
     orders_deadlines(&w->tools);
 }
 
+/* What connections had, most of it TLS's, is kept by the allocator for others like them; but where
+ * clients are away, none may come for long. Giving it back takes a walk over all that is free. */
+static void give_memory_back(struct worker *w)
+{
+    struct tools *tools = &w->tools;
+    unsigned many = 0;
+    struct client *c;
+
+    if (!tools->buried)
+        return;
+    if (++w->untrimmed_s < TRIM_S) {
+        LIST_FOREACH(c, &tools->clients, entry)
+        many++;
+        many = many / TRIM_SHARE < TRIM_MANY ? TRIM_MANY : many / TRIM_SHARE;
+        if (tools->buried < many)
+            return;
+    }
+    tools->buried = w->untrimmed_s = 0;
+    (void)malloc_trim(0);
+}
+
 static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
 {
     struct worker *w = t->data;
@@ -205,6 +236,7 @@ static void on_housekeeping(struct ev_loop *, ev_timer *t, int)
     if (w->tools.parking)
         parking_tidy(w->tools.parking);
     listeners_retry(&w->listeners);
+    give_memory_back(w);
 }
 
 /* Without it everything works, but for what outlives the process. */
