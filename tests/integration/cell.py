@@ -15,7 +15,7 @@ import os
 from player import Player, PlayerDied
 from rawclient import RawClient, StreamEnded
 from relay import Relay
-from servers import PASSWORD
+from servers import PASSWORD, WEBSOCKET_PATH
 
 HANG = float(os.environ.get("HOLDFAST_HANG", 120))  # seconds; a guard, not a criterion
 
@@ -30,6 +30,7 @@ class Habits:
     binds_after_silence: bool = False  # and does not try to resume
     resumes_again: bool = True  # a session that it resumed before
     repeats_presence: bool = False
+    websocket: bool = False  # it comes over ws and wss
 
 
 class Script:
@@ -49,12 +50,12 @@ class Script:
 
 
 class Cell:
-    """front: (host, port for STARTTLS, port for direct TLS) of what Alice talks to."""
+    """front: the ports, by transport, of what Alice talks to."""
 
     def __init__(self, client, server, cut, habits, command, front, ca, holdfast=None):
         self.client, self.server, self.cut = client, server, cut
         self.habits, self.command, self.front, self.ca = habits, command, front, ca
-        self.tls = TLS_OF[cut]
+        self.tls = (WEBSOCKET_OF if habits.websocket else TLS_OF).get(cut)
         self.holdfast = holdfast
         self.alice_jid = f"{alice_name(client, cut)}@{server.domain}"
         self.bob_jid = f"{bob_name(client, cut)}@{server.domain}"
@@ -64,7 +65,7 @@ class Cell:
         self.step = "start"
 
     def __str__(self):
-        return f"{self.client:8} {self.server.name:8} {self.cut}"
+        return f"{self.client:12} {self.server.name:8} {self.cut}"
 
     async def play(self, log):
         """The faults found, as sentences; none if all is well."""
@@ -72,7 +73,7 @@ class Cell:
         try:
             async with asyncio.timeout(HANG):
                 await self.begin(log)
-                await CUTS[self.cut](self)
+                await self.ways[self.cut](self)
                 await self.talk("after the cut")
         except TimeoutError:
             faults.append(f"hangs: {self.step}")
@@ -83,10 +84,14 @@ class Cell:
         if self.bob:
             faults += self.verdict()
         if self.alice:
+            await self.leave()
             await self.alice.kill()
         if self.relay:
             await self.relay.close()
         return faults
+
+    async def leave(self):
+        """Before Alice's program is ended; nothing by itself."""
 
     async def begin(self, log):
         """Both online, each has seen three messages of the other."""
@@ -95,26 +100,34 @@ class Cell:
         self.bob = RawClient(server.host, server.port, server.domain)
         await self.bob.log_in(self.bob_jid.split("@")[0], PASSWORD, "desk")
         self.bob.send("<presence/>")
-        host, starttls_port, tls_port = self.front
-        self.relay = Relay(tls_port if self.tls == "tls" else starttls_port)
+        self.relay = Relay(self.front[self.tls])
         await self.relay.start()
         self.step = "Alice logs in"
-        player = Player(self.command)
+        player = self.player()
         await player.start(log)
         self.alice = player
         player.do(
             "connect",
-            host=host,
+            host=self.relay.host,
             port=self.relay.port,
             jid=self.alice_jid + "/phone",
             password=PASSWORD,
             tls=self.tls,
             ca=self.ca,
+            **self.url(),
         )
         online = (await player.until(lambda: player.of("online")))[0]
         self.alice_full = online["jid"]
         await self.bob.until(lambda: "" in self.bob.presences(self.alice_jid))
         await self.talk("before the cut")
+
+    def player(self):
+        return Player(self.command)
+
+    def url(self):
+        if not self.habits.websocket:
+            return {}
+        return {"url": f"{self.tls}://{self.relay.host}:{self.relay.port}{WEBSOCKET_PATH}"}
 
     # The parts of the talk
 
@@ -267,6 +280,8 @@ class Cell:
             await asyncio.sleep(0.02)
         await self.come_back()
 
+    ways = {"reset": reset, "close": close, "silence": silence, "inside": inside, "kill": kill}
+
     # The oracle
 
     def verdict(self):
@@ -295,13 +310,7 @@ class NotResumed(Exception):
     pass
 
 
-CUTS = {
-    "reset": Cell.reset,
-    "close": Cell.close,
-    "silence": Cell.silence,
-    "inside": Cell.inside,
-    "kill": Cell.kill,
-}
+CUTS = Cell.ways
 
 # Both kinds of listener are used with each client and each server.
 TLS_OF = {
@@ -311,6 +320,8 @@ TLS_OF = {
     "inside": "starttls",
     "kill": "starttls",
 }
+
+WEBSOCKET_OF = {cut: {"starttls": "ws", "tls": "wss"}[tls] for cut, tls in TLS_OF.items()}
 
 
 def alice_name(client, cut):

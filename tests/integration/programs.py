@@ -13,7 +13,8 @@ import subprocess
 
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
 ROOT = os.path.abspath(os.path.join(CLIENTS, "..", "..", ".."))
-XMPPJS = ("package.json", "package-lock.json", ".npmrc", "xmppjs_client.mjs")
+NODE = {name: f"{name}_client.mjs" for name in ("xmppjs", "stanza", "strophejs")}
+NODE_PACKAGE = ("package.json", "package-lock.json", ".npmrc")
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's libraries
 
 # What is compiled: its source, its library's name for pkg-config, how.
@@ -47,23 +48,23 @@ def compiled(client):
     )
 
 
-def xmppjs_folder():
-    return cache("xmppjs", *(source("xmppjs", name) for name in XMPPJS))
+def node_files():
+    return (*NODE_PACKAGE, "line_protocol.mjs", *NODE.values())
 
 
 def command(client):
     if client in COMPILED:
         return (compiled(client),)
-    if client == "xmppjs":
-        return ("node", os.path.join(xmppjs_folder(), XMPPJS[-1]))
+    if client in NODE:
+        return ("node", os.path.join(npm_folder("node", node_files()), NODE[client]))
     return (PYTHON, source(f"{client}_client.py"))
 
 
 def build(client):
     if client in COMPILED and not os.path.exists(compiled(client)):
         compile_program(client)
-    if client == "xmppjs" and not os.path.exists(os.path.join(xmppjs_folder(), "built")):
-        build_xmppjs()
+    if client in NODE:
+        npm_install("node", node_files())
 
 
 def compile_program(client):
@@ -79,13 +80,22 @@ def compile_program(client):
     os.rename(made + ".new", made)
 
 
-def build_xmppjs():
-    folder = xmppjs_folder()
-    for name in XMPPJS:
-        shutil.copy(source("xmppjs", name), folder)
+def npm_folder(name, files):
+    return cache(name, *(source(name, file) for file in files))
+
+
+def npm_install(name, files):
+    """The folder with these files of clients/name and what its package-lock.json says."""
+    folder = npm_folder(name, files)
+    built = os.path.join(folder, "built")
+    if os.path.exists(built):
+        return folder
+    for file in files:
+        shutil.copy(source(name, file), folder)
     install = ("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
     done = subprocess.run(install, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"npm ci: {done.stdout}{done.stderr}")
-    with open(os.path.join(folder, "built"), "w"):
+    with open(built, "w"):
         pass
+    return folder

@@ -15,12 +15,15 @@ class World:
     """kinds: the servers' names; pairs: accounts that are each other's contacts, on every server.
 
     front: "holdfast", or "native" or "none" for the servers alone, with and without their own
-    stream management. kept: Holdfast has a keeper, and its daemon may be killed.
+    stream management. kept: Holdfast has a keeper, and its daemon may be killed. websocket: what
+    is in front also has ws and wss. options: the servers' own, see servers.py.
     """
 
-    def __init__(self, kinds, pairs, front="holdfast", kept=False):
+    def __init__(
+        self, kinds, pairs, front="holdfast", kept=False, websocket=False, options=None
+    ):
         self.kinds, self.pairs, self.front = list(kinds), list(pairs), front
-        self.kept = kept
+        self.kept, self.websocket, self.options = kept, websocket, options or {}
         self.servers = {}
         self.holdfast = None
         self.folder = process.scratch("world")
@@ -55,6 +58,8 @@ class World:
             contacts=self.pairs,
             sm=self.front == "native",
             tls=tls,
+            websocket=self.websocket and self.front != "holdfast",
+            **self.options,
         )
 
     def start_holdfast(self):
@@ -68,18 +73,28 @@ class World:
                 "private_key": pair.key,
             }
             self.holdfast.change({f"host {server.domain}": host})
+        for transport in ("ws", "wss") if self.websocket else ():
+            address = f"{self.holdfast.host}:{process.free_port()}"
+            listener = {"address": address, "transport": transport, "origins": "*"}
+            self.holdfast.change({f"listen {transport}": listener})
         # All clients come from one address.
         self.holdfast.change({"limits": {"connection_rate_per_ip": "10000"}})
         self.holdfast.start()
 
     def entrance(self, name):
-        """Where a client of this server goes: (host, port for STARTTLS, for direct TLS), and the
-        authority's certificate."""
+        """Where a client of this server goes: the ports by transport (starttls, tls, ws, wss), and
+        the authority's certificate."""
         if self.holdfast:
-            it = self.holdfast
-            return (it.host, it.starttls_port, it.tls_port), it.ca
+            listeners = (
+                (section.split()[1], keys)
+                for section, keys in self.holdfast.settings.items()
+                if section.startswith("listen ")
+            )
+            ports = {name: int(keys["address"].rsplit(":", 1)[1]) for name, keys in listeners}
+            return ports, self.holdfast.ca
         it = self.servers[name]
-        return (it.host, it.port, it.tls_port), it.tls.ca
+        ports = {"starttls": it.port, "tls": it.tls_port, "ws": it.ws_port, "wss": it.wss_port}
+        return ports, it.tls.ca
 
     def finish(self):
         """Stops Holdfast; 1 if anything was wrong with it itself, which is printed, else 0."""

@@ -33,6 +33,7 @@ class Client:
         self.counting = False
         self.answering = False  # answers every <r/> it reads
         self.web = None  # a WebSocket, once it is asked for; it is `stream`, too
+        self.gathered = None  # bytes that are not sent yet, while it holds back
 
     def connect(self, address, source=None, before=b""):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -77,19 +78,19 @@ class Client:
         self.tls = tls
         self.stream = Stream()
 
-    def upgrade(self, host, way="whole", path=websocket.PATH, **changed):
+    def upgrade(self, host, way="whole", path=websocket.PATH, more=()):
         """Asks for a WebSocket; the answer is read and not judged: (status, fields, body)."""
-        asked = websocket.request(host, path, **changed)
-        self.web = self.stream = websocket.Web(asked, way)
-        return self.ask(asked)
-
-    def ask(self, asked):
-        """An HTTP request as it stands, and its answer."""
-        if self.web is None:
-            self.web = self.stream = websocket.Web(asked)
+        asked = websocket.request(host, path, more)
+        self.begin_web(asked, way)
         self.note(self.name, ">", asked.decode("latin-1"))
         self.put(asked)
-        deadline = time.monotonic() + 10
+        return self.read_answer(time.monotonic() + 10)
+
+    def begin_web(self, asked, way, method="GET"):
+        self.web = self.stream = websocket.Web(asked, way, method == "HEAD")
+
+    def read_answer(self, deadline):
+        """To an HTTP request."""
         while self.web.read_answer() is None:
             if self.gone:
                 raise ConnectionError(self.gone)
@@ -138,7 +139,10 @@ class Client:
 
     def put(self, data):
         """Like send, and nobody is told."""
-        self.sock.sendall(self.sealed(data))
+        if self.gathered is not None:
+            self.gathered += data
+        else:
+            self.sock.sendall(self.sealed(data))
 
     def hear(self):
         """What has come by now."""

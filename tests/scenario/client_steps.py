@@ -4,6 +4,7 @@
 import time
 
 import sasl
+import websocket
 from client import Client
 from expect import Expectation
 from failure import Failure
@@ -39,10 +40,14 @@ class ClientSteps:
         )
         self.caught[f"{name}.peer"] = client.address()
         transport = self.transport(listener)
-        if transport in ("tls", "wss") and "raw" not in options:
+        raw = options.get("raw")  # yes: nothing but TCP; http: TLS, and no request yet
+        if transport in ("tls", "wss") and raw in (None, "http"):
             self.handshake(client, options)
-        if transport in ("ws", "wss") and "raw" not in options:
-            client.upgrade(self.domain, self.way or "whole")
+        if raw is None and (transport in ("ws", "wss") or options.get("alpn") == "http/1.1"):
+            fields = {"Origin": "origin", "X-Forwarded-For": "for"}
+            more = [(field, options[key]) for field, key in fields.items() if key in options]
+            way = options.get("way", self.way or "whole")
+            client.upgrade(self.domain, way, options.get("path", websocket.PATH), more)
             client.web.judge_answer()
 
     def transport(self, listener):

@@ -19,6 +19,7 @@ import daemon_steps
 import pressure_steps
 import sasl
 import server_steps
+import web_steps
 import websocket
 from client import Silence
 from expect import Caught, Mismatch
@@ -38,6 +39,7 @@ class Run(
     daemon_steps.DaemonSteps,
     pressure_steps.PressureSteps,
     cut_steps.CutSteps,
+    web_steps.WebSteps,
 ):
     """One conversation, run once. server is the stand-in, or None where a real one serves."""
 
@@ -162,7 +164,8 @@ class Run(
 
 
 STEPS = (
-    pressure_steps.STEPS
+    web_steps.STEPS
+    + pressure_steps.STEPS
     + cut_steps.STEPS
     + client_steps.STEPS
     + server_steps.STEPS

@@ -37,8 +37,9 @@ class PressureSteps:
 
     def flood(self, name, text):
         client = self.client(name)
-        piece = repeated(self.caught.fill(text))
-        piece = client.on_the_wire(piece)
+        self.flood_with(name, client, client.on_the_wire(repeated(self.caught.fill(text))), text)
+
+    def flood_with(self, name, client, piece, text):
         total = self.pour(client.sock, client.address(), lambda: client.sealed(piece))
         self.note(name, ">", f"({total} bytes: {text[:200]} …)")
 

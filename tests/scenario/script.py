@@ -8,6 +8,7 @@ all of them share, and each may begin with its own:
     config SECTION KEY = VALUE      of the daemon; SECTION `host` is the conversation's own
     option --counter-start 5        of the daemon's command line
     alone                           with a daemon that no other conversation uses
+    transports as written           each client says itself how it comes: not for `run --web`
     activate NAME                   hands the socket of [listen NAME] over (LISTEN_FDS)
     descriptors 128                 so many may the daemon have open
     patience 30                     seconds until a wait counts as a failure
@@ -34,6 +35,7 @@ class Conversation:
         self.patience = shared.patience if shared else 10
         self.together = shared.together if shared else None
         self.alone = shared.alone if shared else False
+        self.own_transports = shared.own_transports if shared else False
 
     @property
     def tags(self):
@@ -56,6 +58,8 @@ class Conversation:
             self.options += rest.split()
         elif text == "alone":
             self.alone = True
+        elif text == "transports as written":
+            self.own_transports = True
         elif word == "activate":
             self.activated.append(rest)
         elif word in ("descriptors", "patience", "together"):

@@ -60,29 +60,30 @@ def frame(payload, opcode=TEXT, fin=True, reserved=0, mask=True, length=None):
     return head + key + bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
 
 
-def request(host, path=PATH, **changed):
-    """An upgrade request. Changed header fields, by their names with _ for -; '' leaves one out."""
-    fields = {
-        "Host": host,
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
-        "Sec-WebSocket-Protocol": "xmpp",
-    }
-    names = {name.lower().replace("-", "_"): name for name in fields}
-    for name, value in changed.items():
-        fields[names.get(name.lower(), name.replace("_", "-"))] = value
-    lines = [f"{name}: {value}" for name, value in fields.items() if value != ""]
+def upgrade(host):
+    """The fields of an upgrade request."""
+    return [
+        ("Host", host),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", base64.b64encode(os.urandom(16)).decode()),
+        ("Sec-WebSocket-Protocol", "xmpp"),
+    ]
+
+
+def request(host, path=PATH, more=()):
+    lines = [f"{name}: {value}" for name, value in (*upgrade(host), *more)]
     return "\r\n".join((f"GET {path} HTTP/1.1", *lines, "", "")).encode()
 
 
 class Web:
     """Stands where a Stream does: takes what was received, and gives items."""
 
-    def __init__(self, asked, way="whole"):
+    def __init__(self, asked, way="whole", head=False):
         self.buffer = bytearray()
         self.way = way
+        self.head = head  # the answer to HEAD has no body, whatever length it names
         self.answer = None  # to the request, once it is whole
         self.key = re.search(rb"(?i)sec-websocket-key: *(\S*)", asked)
         self.message = b""
@@ -106,7 +107,7 @@ class Web:
         for line in lines:
             name, _, value = line.partition(":")
             fields[name.strip().lower()] = value.strip()
-        length = int(fields.get("content-length", 0))
+        length = 0 if self.head else int(fields.get("content-length", 0))
         if not status.startswith("HTTP/1.1 "):
             raise Fault(f"no HTTP: {status}")
         if len(rest) < length:

@@ -24,28 +24,42 @@ DOMAIN = "example.org"
 PASSWORD = "sesame"
 USERS = ("alice", "bob", "carol", "dave")
 CONTACTS = (("alice", "bob"),)
+WEBSOCKET_PATH = "/xmpp-websocket"  # Prosody's own; for all
 
 
 class Server:
     """What the three have in common; start() and wait() are apart so that several start at once.
 
     sm: with the server's own stream management (Prosody, ejabberd), to compare with.
+    websocket: with its own WebSocket (the same two) on ws_port, and with tls on wss_port.
     tls: a certificates.Certificate; then STARTTLS on port, and direct TLS on tls_port.
     more: options of one server, named where they are used.
     """
 
     name = ""
 
-    def __init__(self, domain=DOMAIN, users=USERS, contacts=CONTACTS, sm=False, tls=None, **more):
+    def __init__(
+        self,
+        domain=DOMAIN,
+        users=USERS,
+        contacts=CONTACTS,
+        sm=False,
+        tls=None,
+        websocket=False,
+        **more,
+    ):
         self.domain = domain
         self.users = tuple(users)
         self.contacts = tuple(contacts)
         self.sm = sm
         self.tls = tls
+        self.websocket = websocket
         self.more = more
         self.host = process.LOOPBACK
         self.port = process.free_port()
         self.tls_port = process.free_port() if tls else None
+        self.ws_port = process.free_port() if websocket else None
+        self.wss_port = process.free_port() if websocket and tls else None
         self.folder = process.scratch(self.name)
         self.processes = []
 
@@ -134,6 +148,7 @@ class Prosody(Server):
     def config(self):
         modules = "roster saslauth tls disco posix ping carbons csi offline".split()
         modules += ["smacks"] if self.sm else []
+        modules += ["websocket"] if self.websocket else []
         modules += self.more.get("modules", [])
         lines = [
             f'data_path = "{self.path("data")}"',
@@ -150,16 +165,22 @@ class Prosody(Server):
             f"c2s_ports = {{ {self.port} }}",
             f"c2s_direct_tls_ports = {{ {self.tls_port or ''} }}",
             'log = { info = "*console" }',
+            f'http_default_host = "{self.domain}"',
+            f'http_interfaces = {{ "{self.host}" }}',
+            f'https_interfaces = {{ "{self.host}" }}',
+            f"http_ports = {{ {self.ws_port or ''} }}",
+            f"https_ports = {{ {self.wss_port or ''} }}",
         ]
         if self.tls:
             pair = f'{{ certificate = "{self.tls.chain}"; key = "{self.tls.key}" }}'
-            lines += [f"ssl = {pair}", f"c2s_direct_tls_ssl = {pair}"]
+            lines += [f"ssl = {pair}", f"c2s_direct_tls_ssl = {pair}", f"https_ssl = {pair}"]
         lines += [self.more.get("config", ""), f'VirtualHost "{self.domain}"']
         return "\n".join(lines) + "\n"
 
 
 class Ejabberd(Server):
-    """more: modules, further lines of YAML below modules:; proxy_protocol, True on the c2s port."""
+    """more: modules, further lines of YAML below modules:; proxy_protocol, True on the c2s port;
+    password_format, scram for the same salt at each login."""
 
     name = "ejabberd"
 
@@ -208,13 +229,17 @@ class Ejabberd(Server):
         if self.tls:
             pem = self.write(read(self.tls.chain) + read(self.tls.key), "ejabberd.pem")
             listeners.append(self.listener(self.tls_port, True))
+        if self.websocket:
+            listeners.append(self.websocket_listener(self.ws_port, False))
+        if self.wss_port:
+            listeners.append(self.websocket_listener(self.wss_port, True))
         modules = "mod_disco mod_ping mod_carboncopy mod_client_state mod_offline mod_admin_extra"
         lines = [
             "loglevel: info",
             "log_rotate_count: 0",
             f'hosts: ["{self.domain}"]',
             f'certfiles: ["{pem}"]' if self.tls else "",
-            "auth_password_format: plain",
+            f"auth_password_format: {self.more.get('password_format', 'plain')}",
             "s2s_access: none",
             "acme: {auto: false}",
             "shaper: {}",
@@ -238,6 +263,13 @@ class Ejabberd(Server):
             options.append("use_proxy_protocol: true")
         return "{" + ", ".join(options) + "}"
 
+    def websocket_listener(self, port, tls):
+        path = WEBSOCKET_PATH
+        return (
+            f'{{port: {port}, ip: "{self.host}", module: ejabberd_http, tls: {str(tls).lower()},'
+            f' default_host: "{self.domain}", request_handlers: {{{path}: ejabberd_http_ws}}}}'
+        )
+
 
 class Jabberd2(Server):
     """Three processes (router, sm, c2s) that share one SQLite file.
@@ -253,8 +285,8 @@ class Jabberd2(Server):
 
     def __init__(self, *arguments, **more):
         super().__init__(*arguments, **more)
-        if self.sm:
-            raise ValueError("jabberd2 has no stream management")
+        if self.sm or self.websocket:
+            raise ValueError("jabberd2 has neither stream management nor a WebSocket")
         self.router_port = process.free_port()
 
     def start(self):

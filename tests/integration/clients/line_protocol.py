@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The client programs' side of the matrix: one JSON object a line, commands in, events out.
 
-Commands (the key "do"): connect (host, port, jid, password, tls, ca), send (to, body), status,
-quit; watch (have a silent network noticed soon, once) to those that bind after it. Events (the key
+Commands (the key "do"): connect (host, port, jid, password, tls, ca; over WebSocket also url, tls is
+then ws or wss), send (to, body), status, quit; watch (have a silent network noticed soon, once) to those that bind after it. Events (the key
 "event"): online (jid, resumed), message (from, body), presence (from, type), disconnected, status,
 log (text). A status answers a status: all commands before it were carried out. quit ends the
 program without closing its stream.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""nbxmpp as a client of the matrix. It resumes by itself; reconnecting is the application's."""
+"""nbxmpp as a client of the matrix, over TCP or WebSocket. It resumes by itself; reconnecting is the
+application's."""
 
 import logging
 import sys
@@ -11,7 +12,12 @@ from nbxmpp.const import ConnectionProtocol, ConnectionType
 from nbxmpp.protocol import JID, Message, Presence
 from nbxmpp.structs import StanzaHandler
 
-TYPES = {"starttls": ConnectionType.START_TLS, "tls": ConnectionType.DIRECT_TLS}
+TYPES = {
+    "starttls": ConnectionType.START_TLS,
+    "tls": ConnectionType.DIRECT_TLS,
+    "ws": ConnectionType.PLAIN,
+    "wss": ConnectionType.DIRECT_TLS,
+}
 
 logging.basicConfig(level=logging.WARNING)
 
@@ -33,7 +39,7 @@ class ImpatientStream(Stream):
 
 
 class Client:
-    def __init__(self, host, port, jid, password, tls, ca):
+    def __init__(self, host, port, jid, password, tls, ca, url=None):
         trusted = Gio.TlsFileDatabase.new(ca)
         Gio.TlsBackend.get_default().set_default_database(trusted)
         who = JID.from_string(jid)
@@ -42,7 +48,12 @@ class Client:
         self.stream.set_username(who.localpart)
         self.stream.set_resource(who.resource)
         self.stream.set_password(password)
-        self.stream.set_custom_host(f"{host}:{port}", ConnectionProtocol.TCP, TYPES[tls])
+        if url:
+            self.stream.set_custom_host(url, ConnectionProtocol.WEBSOCKET, TYPES[tls])
+            # It has only the URL to compare with, which names the relay, not the domain.
+            self.stream.set_ignored_tls_errors({Gio.TlsCertificateFlags.BAD_IDENTITY})
+        else:
+            self.stream.set_custom_host(f"{host}:{port}", ConnectionProtocol.TCP, TYPES[tls])
         self.stream.subscribe("connected", self.bound)
         self.stream.subscribe("resume-successful", self.resumed)
         self.stream.subscribe("resume-failed", lambda *_: emit("log", text="resumption failed"))
