@@ -117,6 +117,8 @@ void stanza_carry(struct sink *k, struct span raw, const struct item *item,
     sink_put(k, (struct span){raw.p, item->name_end});
     if (edit && edit->self_contained && !(item->flags & ITEM_XMLNS))
         sink_puts(k, " xmlns='" NS_CLIENT "'");
+    if (edit && edit->self_contained && stanza_borrows_stream(raw))
+        sink_puts(k, " xmlns:stream='" NS_STREAMS "'");
     if (lang_differs(item->flags, from, to))
         sink_attribute(k, "xml:lang", from->lang.p ? from->lang : SPAN_LIT(""));
     if (prefixes_differ(item->flags, from, to))
@@ -136,6 +138,41 @@ size_t stanza_name_end(struct span raw)
     while (at < raw.len && !memchr(" \t\r\n/>", raw.p[at], 6))
         at++;
     return at;
+}
+
+bool stanza_has_attribute(struct span raw, struct span name)
+{
+    char quote = 0;
+
+    for (size_t i = stanza_name_end(raw); i < raw.len; i++) {
+        char c = raw.p[i];
+
+        if (quote)
+            quote = c == quote ? 0 : quote;
+        else if (c == '\'' || c == '"')
+            quote = c;
+        else if (c == '>')
+            break;
+        else if (memchr(" \t\r\n", c, 4) && raw.len - i > name.len + 1 &&
+                 !memcmp(raw.p + i + 1, name.p, name.len) &&
+                 memchr("= \t\r\n", raw.p[i + 1 + name.len], 5))
+            return true;
+    }
+    return false;
+}
+
+bool stanza_borrows_stream(struct span raw)
+{
+    struct span prefix = SPAN_LIT("stream"), rest = raw;
+    const char *colon;
+
+    while ((colon = memchr(rest.p, ':', rest.len))) {
+        if ((size_t)(colon - raw.p) > prefix.len &&
+            !memcmp(colon - prefix.len, prefix.p, prefix.len))
+            return !stanza_has_attribute(raw, SPAN_LIT("xmlns:stream"));
+        rest = (struct span){colon + 1, rest.len - (size_t)(colon + 1 - rest.p)};
+    }
+    return false;
 }
 
 static const char *kind_name(enum item_kind kind)

@@ -12,7 +12,8 @@ struct stanza_edit {
     struct span delay_from; /* a XEP-0203 <delay/> from this domain, if present and the item is a
                              * message, not an error, without one already */
     uint64_t delay_ms;      /* its stamp: milliseconds since 1970, written with milliseconds */
-    bool self_contained;    /* xmlns='jabber:client' in the start tag (RFC 7395, 3.3) */
+    bool self_contained;    /* xmlns='jabber:client' in the start tag, and the prefix `stream` where
+                             * it is used (RFC 7395, 3.3) */
 };
 
 /* True if the stanza, which came below `from`, can go below `to` as the bytes that came. */
@@ -27,6 +28,13 @@ void stanza_carry(struct sink *k, struct span raw, const struct item *item,
 
 /* Offset of the byte behind the name of an element that was judged before. */
 [[nodiscard]] size_t stanza_name_end(struct span raw);
+
+/* True if its start tag has that attribute. */
+[[nodiscard]] bool stanza_has_attribute(struct span raw, struct span name);
+
+/* True if it may use the prefix `stream`, which every stream's header declares, and does not
+ * declare it in its start tag. */
+[[nodiscard]] bool stanza_borrows_stream(struct span raw);
 
 /* The answer of type error to a stanza: its kind and id, from and to exchanged (`own` stands for an
  * absent `to`, and may be absent). `type` and `condition` are RFC 6120, 8.3.2 and 8.3.3. */

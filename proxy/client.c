@@ -142,6 +142,8 @@ static void take_ciphertext(struct client *c, struct span cipher)
             c->handler->bytes(c, (struct span){c->tools->plain, (size_t)n});
             if (secret)
                 explicit_bzero(c->tools->plain, (size_t)n);
+            if (tls_drained(c->tls, cipher)) /* another look would cost as much as a stanza */
+                return;
         } else if (n == TLS_MORE) {
             return;
         } else {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One send for all that was written in a turn. Two buffers of the worker serve whoever
- * is at work: `gathered` has frames, before TLS; `wire` what the socket gets.
+ * is at work: `gathered` has what becomes one record of TLS, and frames; `wire` what
+ * the socket gets.
  */
 #include "proxy/client_out.h"
 
@@ -12,10 +13,13 @@
 #include "parser/element.h"
 #include "proxy/net.h"
 
+enum { GATHERED = 4096 }; /* bytes of XML at most that wait for what follows */
+
 /* There was no memory for what should go out. */
 static void spoiled(struct client *c)
 {
     c->broken = true;
+    client_drop_gathered(c); /* who writes next must find it empty */
     client_failed(c);
 }
 
@@ -26,7 +30,7 @@ struct buffer *client_outlet(struct client *c)
     return buffer_len(&c->out) ? &c->out : &c->tools->wire;
 }
 
-/* Frames are small, and several are one record and one system call: they are gathered first. */
+/* What is said in a turn is said by few records, and one system call. */
 static struct buffer *gathering(struct client *c)
 {
     assert(!buffer_len(&c->tools->gathered) || c->tools->gathered_owner == c);
@@ -34,7 +38,7 @@ static struct buffer *gathering(struct client *c)
     return &c->tools->gathered;
 }
 
-static void put(struct client *c, struct span bytes)
+static void encrypt(struct client *c, struct span bytes)
 {
     if (c->tls) {
         tls_output(c->tls, client_outlet(c));
@@ -43,6 +47,18 @@ static void put(struct client *c, struct span bytes)
     } else if (!buffer_put(client_outlet(c), bytes)) {
         spoiled(c);
     }
+}
+
+/* A record costs more than a copy of what is small. */
+static void put(struct client *c, struct span bytes)
+{
+    if (c->tls && bytes.len <= GATHERED) {
+        if (!buffer_put(gathering(c), bytes))
+            spoiled(c);
+        return;
+    }
+    client_put_gathered(c);
+    encrypt(c, bytes);
 }
 
 static bool mute(const struct client *c)
@@ -161,7 +177,7 @@ void client_put_gathered(struct client *c)
     if (!buffer_len(gathered) || c->tools->gathered_owner != c)
         return;
     if (!mute(c))
-        put(c, buffer_span(gathered));
+        encrypt(c, buffer_span(gathered));
     gathered->start = gathered->end = 0;
 }
 

@@ -321,7 +321,7 @@ static void judge_addresses(struct reading *r, const struct conf_listen *listen)
 /* What web clients are served. */
 static void judge_web(struct reading *r, const struct conf_listen *l)
 {
-    if (*l->path != '/')
+    if (l->path && *l->path != '/') /* NULL where it was refused */
         conf_problems_add(r->problems, conf_entry(CONF_SECTION_LISTEN, l, "path")->line, false,
                           "path does not begin with /");
     for (size_t i = 0; l->transport == CONF_WS && !l->proxy_from.count && i < l->addresses.count;

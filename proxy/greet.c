@@ -156,6 +156,16 @@ static void proceed(struct link *l)
     greet_header(l);
 }
 
+/* By SASL or XEP-0078: it may say more now, and no more passwords. */
+static void authenticated(struct client *c)
+{
+    client_give_place(c);
+    if (c->tls)
+        tls_secrets_over(c->tls);
+    c->in.item_max = c->tools->conf->limits.stanza_bytes;
+    c->tools->counters.logins++;
+}
+
 /* --- SASL --- */
 
 static void succeeded(struct client *c)
@@ -175,11 +185,9 @@ static void succeeded(struct client *c)
     }
     c->login = LOGIN_RESTART;
     c->header_given = false;
-    client_give_place(c);
+    authenticated(c);
     client_login_begins(c);
-    c->in.item_max = c->tools->conf->limits.stanza_bytes;
     inflow_restart(&c->in);
-    c->tools->counters.logins++;
     log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("account", n->account),
            f_str("mechanism", n->sasl.mechanism), f_u64("link", c->link->id));
 }
@@ -260,9 +268,7 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
         farewell_client(c, END_BAD_FORMAT, SPAN_NONE);
         return;
     }
-    client_give_place(c);
-    c->in.item_max = c->tools->conf->limits.stanza_bytes;
-    c->tools->counters.logins++;
+    authenticated(c);
     log_at(LOG_INFO, "login", f_u64("conn", c->id), f_span("jid", c->jid),
            f_str("mechanism", "XEP-0078"));
     negotiate_bound(c);
@@ -436,7 +442,7 @@ void greet_item(struct link *l, enum inflow_found found, struct span raw)
 void greet_lost(struct link *l)
 {
     struct client *c = l->client;
-    bool authenticated = c && (c->login == LOGIN_RESTART || c->login == LOGIN_BIND);
+    bool known = c && (c->login == LOGIN_RESTART || c->login == LOGIN_BIND);
     enum end end = l->over ? END_SERVER_CLOSED : END_LINK_LOST;
     enum end early = l->starved ? END_NO_DESCRIPTORS : END_NO_UPSTREAM;
 
@@ -451,15 +457,14 @@ void greet_lost(struct link *l)
         return;
     if (c->closing) {
         farewell_client(c, END_CLOSED, SPAN_NONE);
-    } else if (authenticated && c->login_data->probing) {
+    } else if (known && c->login_data->probing) {
         resume_proved(c, SPAN_NONE);
         upward_go_on(c);
-    } else if (authenticated && c->login == LOGIN_RESTART) {
+    } else if (known && c->login == LOGIN_RESTART) {
         if (c->busy)
             negotiate_without_server(c);
         upward_go_on(c);
-    } else if (authenticated &&
-               (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
+    } else if (known && (!c->busy || c->login_data->resume_waits || c->login_data->bind_waits)) {
         return;
     } else {
         farewell_client(c, c->login == LOGIN_BOUND ? end : early, SPAN_NONE);

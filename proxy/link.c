@@ -6,6 +6,7 @@
 #include "proxy/link.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 #include "proxy/net.h"
 #include "proxy/text.h"
 #include "proxy/upstream.h"
+#include "sm/pool.h"
 
 enum { LEAVE_MS = 5000 };
 
@@ -44,9 +46,30 @@ static void prepare(struct link *l, const struct conf *conf)
     ev_set_priority(&l->timer, TOOLS_CLOCKS);
 }
 
+/* Links outlive their clients, and some move between threads. */
+static struct pool pool = POOL(sizeof(struct link));
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct link *take_link(void)
+{
+    struct link *l;
+
+    pthread_mutex_lock(&pool_lock);
+    l = pool_take(&pool);
+    pthread_mutex_unlock(&pool_lock);
+    return l;
+}
+
+static void give_link(struct link *l)
+{
+    pthread_mutex_lock(&pool_lock);
+    pool_give(&pool, l);
+    pthread_mutex_unlock(&pool_lock);
+}
+
 struct link *link_new(struct client *c, const struct link_handler *handler)
 {
-    struct link *l = calloc(1, sizeof *l);
+    struct link *l = take_link();
     socklen_t len = sizeof l->client_local;
 
     if (!l)
@@ -75,7 +98,7 @@ struct link *link_new(struct client *c, const struct link_handler *handler)
 struct link *link_found(struct tools *tools, struct sm_session *session, int fd,
                         const struct conf_host *host, const struct link_handler *handler)
 {
-    struct link *l = calloc(1, sizeof *l);
+    struct link *l = take_link();
 
     if (!l)
         return NULL;
@@ -416,5 +439,5 @@ void link_free(struct link *l)
     text_free(&l->gave_lang);
     text_free(&l->gave_prefixes);
     text_free(&l->error);
-    free(l);
+    give_link(l);
 }

@@ -183,7 +183,8 @@ static bool carry(struct tools *tools, const struct item *item, struct context g
     struct stanza_edit edit = {.self_contained = alone};
     struct sink k;
 
-    if (stanza_passes(item->flags, &gives, &has) && (!alone || item->flags & ITEM_XMLNS))
+    if (stanza_passes(item->flags, &gives, &has) &&
+        (!alone || (item->flags & ITEM_XMLNS && !stanza_borrows_stream(*raw))))
         return true;
     k = serve_sink(tools, raw->len);
     stanza_carry(&k, *raw, item, &gives, &has, &edit);

@@ -1,16 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A copy ends with a zero, for those that want one.
+ * A copy ends with a zero, for those that want one. Most are a language, or a few bytes
+ * of a name, and stay with their link for as long as there is a session: those have a pool.
  */
 #include "proxy/text.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+#include "sm/pool.h"
+
+enum { SHORT = 32 }; /* bytes, with the zero */
+
+static struct pool pool = POOL(SHORT);
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static char *copy(struct span text)
+{
+    char *p;
+
+    if (text.len >= SHORT)
+        return strndup(text.p, text.len);
+    pthread_mutex_lock(&pool_lock);
+    p = pool_take(&pool);
+    pthread_mutex_unlock(&pool_lock);
+    if (p)
+        memcpy(p, text.p, text.len);
+    return p;
+}
 
 bool text_keep(struct span *owned, struct span text)
 {
     char *p = NULL;
 
-    if (text.p && !(p = strndup(text.p, text.len))) {
+    if (text.p && !(p = copy(text))) {
         text_free(owned);
         return false;
     }
@@ -21,6 +44,14 @@ bool text_keep(struct span *owned, struct span text)
 
 void text_free(struct span *owned)
 {
-    free((char *)owned->p);
+    char *p = (char *)owned->p;
+
+    if (owned->len >= SHORT) {
+        free(p);
+    } else if (p) {
+        pthread_mutex_lock(&pool_lock);
+        pool_give(&pool, p);
+        pthread_mutex_unlock(&pool_lock);
+    }
     *owned = SPAN_NONE;
 }

@@ -215,6 +215,17 @@ ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max)
     }
 }
 
+bool tls_drained(const struct tls *t, struct span cipher)
+{
+    return !cipher.len && !SSL_has_pending(t->ssl);
+}
+
+/* OpenSSL wipes all of a record's buffer, of which a stanza is a fiftieth part. */
+void tls_secrets_over(struct tls *t)
+{
+    SSL_clear_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 bool tls_write(struct tls *t, struct span plain)
 {
     size_t len;

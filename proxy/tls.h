@@ -59,6 +59,12 @@ enum { TLS_MORE = 0, TLS_CLOSED = -1, TLS_FAILED = -2, TLS_NO_MEMORY = -3 };
  * one of the above. */
 [[nodiscard]] ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max);
 
+/* True if nothing came that tls_read has not given: what was given was all. */
+[[nodiscard]] bool tls_drained(const struct tls *t, struct span cipher);
+
+/* There is no password in what comes from now on: it is not worth wiping. */
+void tls_secrets_over(struct tls *t);
+
 /* Encrypts all of it. False: the connection is of no use any more. */
 [[nodiscard]] bool tls_write(struct tls *t, struct span plain);
 

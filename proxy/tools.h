@@ -99,7 +99,7 @@ struct tools {
     const struct client *wire_owner; /* whose bytes are in wire */
     struct buffer wire;              /* ciphertext on its way out; empty between connections */
     const struct client *gathered_owner;
-    struct buffer gathered;      /* frames that become ciphertext together; likewise */
+    struct buffer gathered;      /* what becomes ciphertext together; likewise */
     struct ws_reader *ws_reader; /* that connections lend each other */
     uint64_t next_id;            /* of connections and links, for the log */
     char received[TOOLS_RECEIVE];

@@ -301,7 +301,7 @@ static bool take_forwarded(struct client *c)
 static bool admit(struct client *c)
 {
     if (!c->expects_forwarded)
-        return true;
+        return !c->delayed; /* more of what TLS had read comes while it waits */
     c->expects_forwarded = false;
     if (take_forwarded(c))
         return client_admit(c);

@@ -6,6 +6,7 @@
  */
 #include "proxy/upward.h"
 
+#include "parser/stanza.h"
 #include "proxy/enable.h"
 #include "proxy/farewell.h"
 #include "proxy/log.h"
@@ -174,6 +175,10 @@ static void client_header(struct client *c, struct span raw)
  */
 static bool borrows_namespace(const struct item *item, struct span raw)
 {
+    struct span stream = SPAN_LIT("<stream:");
+
+    if (raw.len > stream.len && !memcmp(raw.p, stream.p, stream.len))
+        return !stanza_has_attribute(raw, SPAN_LIT("xmlns:stream"));
     return !(item->flags & ITEM_XMLNS) && !memchr(raw.p, ':', item->name_end);
 }
 

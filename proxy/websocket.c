@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "parser/element.h"
+#include "parser/stanza.h"
 
 int websocket_new(struct websocket **out)
 {
@@ -29,10 +30,19 @@ void websocket_request_done(struct websocket *w)
     w->asked = (struct http_request){0};
 }
 
+/* What was taken of the reader's memory does not stay there: the next connection gets it. */
+static void forget_loan(struct websocket *w)
+{
+    if (w->secret && w->loan.len)
+        explicit_bzero((char *)w->loan.p, w->loan.len);
+    w->loan = SPAN_NONE;
+}
+
 void websocket_free(struct websocket *w)
 {
     if (!w)
         return;
+    forget_loan(w);
     http_free(w->request);
     ws_clear(&w->frames);
     buffer_clear(&w->held);
@@ -52,7 +62,7 @@ static enum inflow_found ended(struct websocket *w, enum end end, uint16_t code,
 /* An XML declaration may stand in front (RFC 7395, 3.3.3); it says nothing that counts. */
 static struct span behind_declaration(struct span item)
 {
-    const char *root = item.len > 2 && item.p[1] == '?' ? memchr(item.p, '>', item.len) : NULL;
+    const char *root = item.len > 2 && item.p[1] == '?' ? memmem(item.p, item.len, "?>", 2) : NULL;
 
     if (root)
         root = memchr(root, '<', item.len - (size_t)(root - item.p));
@@ -102,14 +112,6 @@ static enum inflow_found take_piece(struct websocket *w, struct inflow *in,
         break;
     }
     return INFLOW_MORE;
-}
-
-/* What was taken of the reader's memory does not stay there: the next connection gets it. */
-static void forget_loan(struct websocket *w)
-{
-    if (w->secret && w->loan.len)
-        explicit_bzero((char *)w->loan.p, w->loan.len);
-    w->loan = SPAN_NONE;
 }
 
 /* The next piece of what is held, or of *fresh where nothing is. */
@@ -207,25 +209,12 @@ bool websocket_close(struct buffer *out, uint16_t code)
 /* What its start tag lacks to stand for itself. */
 static struct span lacking(struct span element, size_t name_end)
 {
-    struct span name = {element.p + 1, name_end - 1}, xmlns = SPAN_LIT("xmlns=");
-    char quote = 0;
+    bool prefixed = name_end > 8 && !memcmp(element.p + 1, "stream:", 7);
 
-    if (name.len > 7 && !memcmp(name.p, "stream:", 7))
-        return SPAN_LIT(" xmlns:stream='" NS_STREAMS "'");
-    for (size_t i = name_end; i < element.len; i++) {
-        char c = element.p[i];
-
-        if (quote)
-            quote = c == quote ? 0 : quote;
-        else if (c == '\'' || c == '"')
-            quote = c;
-        else if (c == '>')
-            break;
-        else if (memchr(" \t\r\n", c, 4) && element.len - i > xmlns.len &&
-                 !memcmp(element.p + i + 1, xmlns.p, xmlns.len))
-            return SPAN_NONE;
-    }
-    return SPAN_LIT(" xmlns='" NS_CLIENT "'");
+    if (stanza_has_attribute(element, prefixed ? SPAN_LIT("xmlns:stream") : SPAN_LIT("xmlns")))
+        return SPAN_NONE;
+    return prefixed ? SPAN_LIT(" xmlns:stream='" NS_STREAMS "'")
+                    : SPAN_LIT(" xmlns='" NS_CLIENT "'");
 }
 
 bool websocket_say(struct buffer *out, struct span text)
@@ -233,14 +222,13 @@ bool websocket_say(struct buffer *out, struct span text)
     while (text.len) {
         struct framer framer;
         struct span element = text, parts[3];
-        size_t used, name_end = 1;
+        size_t used, name_end;
 
         framer_document(&framer);
         (void)framer_next(&framer, text, &used); /* Holdfast writes whole elements only */
         element.len = used;
         text = (struct span){text.p + used, text.len - used};
-        while (name_end < element.len && !memchr(" />", element.p[name_end], 3))
-            name_end++;
+        name_end = stanza_name_end(element);
         parts[0] = (struct span){element.p, name_end};
         parts[1] = lacking(element, name_end);
         parts[2] = (struct span){element.p + name_end, element.len - name_end};

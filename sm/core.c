@@ -29,6 +29,7 @@ int core_new(struct sm_core **out, const struct sm_core_config *config, arena_be
     if (!core)
         return -ENOMEM;
     core->limits = config->limits;
+    core->sessions = (struct pool)POOL(sizeof(struct sm_session));
     core->node = config->node;
     core->number = config->arena;
     if ((r = begin(&core->arena, config->base, config->size, sizeof(struct record_slot),
@@ -57,11 +58,14 @@ static struct sm_session *session_of(struct registry_node *n)
     return (struct sm_session *)n;
 }
 
-void core_forget(struct registry_node *n)
+void core_forget(struct sm_core *core, struct registry_node *n)
 {
-    if (!n->left)
-        free(session_of(n)->waiting);
-    free(n);
+    if (n->left) {
+        free(n);
+        return;
+    }
+    free(session_of(n)->waiting);
+    pool_give(&core->sessions, session_of(n));
 }
 
 void sm_core_free(struct sm_core *core)
@@ -72,7 +76,7 @@ void sm_core_free(struct sm_core *core)
         struct registry_node *n = registry_slot(&core->registry, slot);
 
         if (n)
-            core_forget(n);
+            core_forget(core, n);
     }
     atomic_fetch_sub_explicit(&core->arena.budget->leaving, core->leaving, memory_order_relaxed);
     registry_clear(&core->registry);

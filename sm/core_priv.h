@@ -7,6 +7,7 @@
 
 #include "sm/arena.h"
 #include "sm/core.h"
+#include "sm/pool.h"
 #include "sm/record.h"
 #include "sm/registry.h"
 
@@ -30,6 +31,7 @@ struct sm_core {
     struct arena arena;
     struct registry registry;
     const struct sm_limits *limits;
+    struct pool sessions;    /* struct sm_session */
     struct sm_counts counts; /* sessions and bytes are filled in when asked for */
     uint8_t node, number;
     uint64_t leaving;      /* bytes of sessions whose end has begun */
@@ -64,7 +66,7 @@ void core_sort(struct sm_core *core, struct sm_session *s, uint64_t deadline_ms)
 
 /* Frees what is in the heap for a session, with or without a handle, that nothing finds any more.
  */
-void core_forget(struct registry_node *n);
+void core_forget(struct sm_core *core, struct registry_node *n);
 
 /* Frees slot, identity and queues, and finds it no more. The struct is the caller's to free. */
 void core_dismiss(struct sm_core *core, struct sm_session *s);

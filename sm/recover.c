@@ -82,12 +82,12 @@ static void set_aside(struct sm_core *core, uint64_t now_ms, struct sm_recovery 
 /* -ENOMEM, or -EEXIST: another record has its memory. */
 static int find_session(struct sm_core *core, uint32_t slot)
 {
-    struct sm_session *s = calloc(1, sizeof *s);
+    struct sm_session *s = pool_take(&core->sessions);
 
     if (!s)
         return -ENOMEM;
     if (!record_claim(&core->arena, slot)) {
-        free(s);
+        pool_give(&core->sessions, s);
         return -EEXIST;
     }
     s->core = core;
@@ -96,7 +96,7 @@ static int find_session(struct sm_core *core, uint32_t slot)
     queue_init(&s->up, &core->arena, &s->record.up);
     core_name(&s->node, &core->arena, slot);
     if (registry_add(&core->registry, &s->node) < 0) {
-        free(s);
+        pool_give(&core->sessions, s);
         return -ENOMEM;
     }
     core_sort(core, s, UINT64_MAX);

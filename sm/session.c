@@ -53,13 +53,13 @@ int sm_session_new(struct sm_core *core, const struct sm_birth *birth, struct sm
                    struct sm_orders *o)
 {
     bool refused = birth->resumable && core_short(core);
-    struct sm_session *s = calloc(1, sizeof *s);
+    struct sm_session *s = pool_take(&core->sessions);
     int r;
 
     if (!s)
         return -ENOMEM;
     if ((r = core_admit(core, s, &birth->identity, birth->random)) < 0) {
-        free(s);
+        pool_give(&core->sessions, s);
         return r;
     }
     fill_record(&s->record, birth, core->limits, birth->resumable && !refused);
@@ -88,7 +88,7 @@ void sm_session_free(struct sm_session *s, uint64_t now_ms)
         sm_ending_count_lost(s);
         core_dismiss(core, s);
     }
-    free(s);
+    pool_give(&core->sessions, s);
 }
 
 void sm_commit(struct sm_session *s)

@@ -6,13 +6,19 @@
  *
  * The input is text, a move in a line: who, what, and what with.
  *
- *     0 open tls                client 0 connects; on tls, tls13, starttls, balanced or bare, to
- * the host of that number, from the address of that number 0 say $login(alice)       says this
- * (negotiation_words.c) 0 raw \x16\x03            the same below TLS 0 fin, reset, alert       ends
- * its connection; so do servers 0 stall, read             reads no more; reads again 0 room 100 its
- * window is so large 0 polite                  answers each <r/> from now on 0 secure begins TLS,
- * after all A say $answer             the server of the first link A hold, go                it
- * answers nothing by itself; it does
+ *     0 open tls              client 0 connects; on tls, tls13, starttls, balanced, bare, ws, wss
+ *                             or wsbare, to the host and from the address of the numbers behind it
+ *     0 say $login(alice)     says this (negotiation_words.c); each item is a message on ws
+ *     0 frame 89 hi           a frame that begins with that byte, with this in it
+ *     0 bytes GET /           bytes of its own above TLS, and on ws outside of frames
+ *     0 raw \x16\x03          the same below TLS
+ *     0 fin, reset, alert     ends its connection; so do servers
+ *     0 stall, read           reads no more; reads again
+ *     0 room 100              its window is so large
+ *     0 polite                answers each <r/> from now on
+ *     0 secure                begins TLS, after all
+ *     A say $answer           the server of the first link
+ *     A hold, go              it answers nothing by itself; it does
  *     * wait 2000               time passes
  *     * refuse 1, silent 1      what becomes of the next connects to servers
  *     * segment 3               Holdfast gets no more bytes at once
@@ -24,6 +30,7 @@
  * What makes no sense is left out. Servers answer as they should where nothing else is said, so
  * few moves lead far. NEGOTIATION_TRACE and NEGOTIATION_LOG in the environment show what happens.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -78,6 +85,49 @@ static void raw(const struct move *m)
 
     words_expand(m->who, m->with, &text);
     side_raw(m->end, sink_span(&text));
+}
+
+/* Who says this is not followed any more: it may have been anything. */
+static void be_lost(const struct move *m)
+{
+    m->who.client->lost_count = true;
+    m->end->web.pings = UINT_MAX / 2;
+}
+
+static void bytes(const struct move *m)
+{
+    static char room[WORDS_MAX];
+    struct sink text = SINK(room);
+
+    if (!m->who.client)
+        return;
+    words_expand(m->who, m->with, &text);
+    be_lost(m);
+    side_bytes(m->end, sink_span(&text));
+}
+
+static void frame(const struct move *m)
+{
+    static char room[WORDS_MAX];
+    struct sink text = SINK(room);
+    struct span rest = m->with, kind = fuzz_until(&rest, ' ');
+    char number[3] = "81";
+    struct buffer out = {0};
+    unsigned first;
+
+    if (!m->who.client || !m->end->web.state)
+        return;
+    if (kind.len && kind.len < sizeof number)
+        snprintf(number, sizeof number, "%.*s", (int)kind.len, kind.p);
+    first = (unsigned)strtoul(number, NULL, 16);
+    words_expand(m->who, rest, &text);
+    if (first == 0x81 && web_is_item(&m->end->web, sink_span(&text)))
+        wire_feed(&m->end->sent, sink_span(&text));
+    else if (first < 0x88)
+        be_lost(m);
+    web_frame(&m->end->web, (uint8_t)first, sink_span(&text), &out);
+    side_bytes(m->end, buffer_span(&out));
+    buffer_clear(&out);
 }
 
 static void fin(const struct move *m)
@@ -142,7 +192,8 @@ static void go(const struct move *m)
 
 static void open_client(const struct move *m)
 {
-    static const char *const ways[PEERS_WAYS] = {"tls", "starttls", "tls13", "balanced", "bare"};
+    static const char *const ways[PEERS_WAYS] = {"tls",  "starttls", "tls13", "balanced",
+                                                 "bare", "ws",       "wss",   "wsbare"};
     struct span rest = m->with, how = fuzz_until(&rest, ' '), host = fuzz_until(&rest, ' ');
     const struct client_peer *before = peers_client(m->name);
     unsigned way = 0;
@@ -205,6 +256,8 @@ static const struct {
 } deeds[] = {
     {"say", say, OF_PEER},
     {"raw", raw, OF_PEER},
+    {"bytes", bytes, OF_CLIENT},
+    {"frame", frame, OF_CLIENT},
     {"fin", fin, OF_PEER},
     {"reset", reset, OF_PEER},
     {"alert", alert, OF_PEER},

@@ -192,14 +192,23 @@ struct client_peer *peers_client(unsigned name)
     return NULL;
 }
 
+static void ask_for_web(struct client_peer *c, unsigned from)
+{
+    struct buffer request = {0};
+
+    web_request(&request, from);
+    side_bytes(&c->end, buffer_span(&request));
+    buffer_clear(&request);
+}
+
 struct client_peer *peers_open(unsigned name, enum peers_way way, enum world_host host,
                                unsigned from)
 {
-    static const uint16_t ports[] = {[PEERS_TLS] = WORLD_SECURE,
-                                     [PEERS_TLS13] = WORLD_SECURE,
-                                     [PEERS_STARTTLS] = WORLD_CLEAR,
-                                     [PEERS_BALANCED] = WORLD_BALANCED,
-                                     [PEERS_BARE] = WORLD_BALANCED};
+    static const uint16_t ports[] = {
+        [PEERS_TLS] = WORLD_SECURE,         [PEERS_TLS13] = WORLD_SECURE,
+        [PEERS_STARTTLS] = WORLD_CLEAR,     [PEERS_BALANCED] = WORLD_BALANCED,
+        [PEERS_BARE] = WORLD_BALANCED,      [PEERS_WEB] = WORLD_WEB,
+        [PEERS_WEB_TLS] = WORLD_WEB_SECURE, [PEERS_WEB_BARE] = WORLD_WEB};
     struct plug *p = peers.client_count < PEERS_CLIENTS
                          ? plugs_connect((uint16_t)(ports[way] + WORLD_NEXT * kind_now()),
                                          from % WORLD_WORKERS, 0xc0000200 + from)
@@ -220,8 +229,12 @@ struct client_peer *peers_open(unsigned name, enum peers_way way, enum world_hos
 
         side_raw(&c->end, (struct span){text, (size_t)len});
     }
-    if (way != PEERS_BARE && way != PEERS_STARTTLS)
+    if (way >= PEERS_WEB)
+        c->end.web.state = WEB_HEAD;
+    if (way != PEERS_BARE && way != PEERS_STARTTLS && way != PEERS_WEB && way != PEERS_WEB_BARE)
         peers_secure(c, way == PEERS_TLS13);
+    if (way == PEERS_WEB || way == PEERS_WEB_TLS)
+        ask_for_web(c, from);
     return c;
 }
 

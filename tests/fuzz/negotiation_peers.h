@@ -87,8 +87,19 @@ struct server_peer {
     bool asked, secures, secured; /* TLS: it was asked to, it said that it will, it has */
 };
 
-/* How a client connects: bare is behind a balancer, and TLS does not begin by itself. */
-enum peers_way { PEERS_TLS, PEERS_STARTTLS, PEERS_TLS13, PEERS_BALANCED, PEERS_BARE, PEERS_WAYS };
+/* How a client connects: bare is behind a balancer, and TLS does not begin by itself; WebSocket is
+ * behind a web server or under TLS, and bare again means that nothing is asked for by itself. */
+enum peers_way {
+    PEERS_TLS,
+    PEERS_STARTTLS,
+    PEERS_TLS13,
+    PEERS_BALANCED,
+    PEERS_BARE,
+    PEERS_WEB,
+    PEERS_WEB_TLS,
+    PEERS_WEB_BARE,
+    PEERS_WAYS,
+};
 
 struct peers {
     struct world *world;

@@ -13,7 +13,7 @@
 #include "proxy/buffer.h"
 
 enum {
-    PLUGS_MAX = 48,       /* beyond them there are no descriptors left */
+    PLUGS_MAX = 56,       /* beyond them there are no descriptors left */
     PLUGS_FD = 600,       /* the first of their numbers; true descriptors stay below */
     PLUGS_BASE_S = 86400, /* what the clocks show at the beginning */
     PLUGS_WATCHES = 3,

@@ -36,6 +36,7 @@ void side_clear(struct side *e)
     XML_Parser got = e->got.parser, sent = e->sent.parser;
 
     SSL_free(e->ssl);
+    web_clear(&e->web);
     buffer_clear(&e->early);
     buffer_clear(&e->got.text);
     buffer_clear(&e->sent.text);
@@ -65,11 +66,24 @@ static void flush_tls(struct side *e)
     (void)BIO_reset(SSL_get_wbio(e->ssl));
 }
 
+/* Frames have all bytes: those that mean something to the mock are quoted. */
+static void quote(struct side *e, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        bool special = (uint8_t)text.p[i] >= MOCK_QUOTE;
+        char two[2] = {(char)MOCK_QUOTE, (char)(text.p[i] ^ 0x80)};
+
+        side_raw(e, special ? (struct span){two, 2} : (struct span){text.p + i, 1});
+    }
+}
+
 static void encrypt(struct side *e, struct span text)
 {
     if (e->tls == SIDE_TRUE) {
         SSL_write(e->ssl, text.p, (int)text.len);
         flush_tls(e);
+    } else if (e->tls == SIDE_MOCK && e->web.state) {
+        quote(e, text);
     } else {
         side_raw(e, text);
     }
@@ -100,18 +114,33 @@ static void shake_hands(struct side *e)
     be_ready(e);
 }
 
-void side_say(struct side *e, struct span text)
+void side_bytes(struct side *e, struct span text)
 {
     if (!e->plug || e->hung_up || !text.len)
         return;
-    trace(e, ">", text);
-    wire_feed(&e->sent, text);
     if (e->tls != SIDE_CLEAR && !e->ready) {
         if (!buffer_put(&e->early, text))
             abort();
     } else {
         encrypt(e, text);
     }
+}
+
+void side_say(struct side *e, struct span text)
+{
+    struct buffer frames = {0};
+
+    if (!e->plug || e->hung_up || !text.len)
+        return;
+    trace(e, ">", text);
+    wire_feed(&e->sent, text);
+    if (!e->web.state) {
+        side_bytes(e, text);
+        return;
+    }
+    web_speak(&e->web, text, &frames);
+    side_bytes(e, buffer_span(&frames));
+    buffer_clear(&frames);
 }
 
 void side_alert(struct side *e)
@@ -204,6 +233,8 @@ static void let_go(struct side *e)
 {
     if (!e->plug || !e->plug->closed || (!e->stalled && buffer_len(&e->plug->out)))
         return;
+    HOLDS(!e->web.state || e->hung_up || e->ever_stalled || !buffer_len(&e->web.came),
+          "it ended within a frame, behind %zu bytes", buffer_len(&e->web.came));
     plugs_forget(e->plug);
     e->plug = NULL;
 }
@@ -211,7 +242,10 @@ static void let_go(struct side *e)
 static void hear(struct side *e, struct span text)
 {
     trace(e, "<", text);
-    wire_feed(&e->got, text);
+    if (e->web.state)
+        web_hear(&e->web, text, &e->got);
+    else
+        wire_feed(&e->got, text);
 }
 
 static void decrypt(struct side *e, struct span came)
@@ -225,6 +259,25 @@ static void decrypt(struct side *e, struct span came)
         hear(e, (struct span){plain, (size_t)len});
     flush_tls(e);
     ERR_clear_error();
+}
+
+static void hear_quoted(struct side *e, struct span came)
+{
+    struct buffer plain = {0};
+
+    for (size_t i = 0; i < came.len; i++) {
+        char c = came.p[i];
+        bool quotes = (uint8_t)c == MOCK_QUOTE;
+
+        if (!quotes && e->quoted)
+            c = (char)(c ^ 0x80);
+        e->quoted = quotes;
+        if (!quotes && !buffer_put(&plain, (struct span){&c, 1}))
+            abort();
+    }
+    if (buffer_len(&plain))
+        hear(e, buffer_span(&plain));
+    buffer_clear(&plain);
 }
 
 /* The mock's; a client is welcomed before it hears anything, and a server is greeted. Who is told
@@ -242,7 +295,9 @@ static void decode(struct side *e, struct span came)
     }
     if (came.len && (uint8_t)came.p[came.len - 1] == MOCK_CLOSE)
         came.len--;
-    if (came.len && e->ready)
+    if (came.len && e->ready && e->web.state)
+        hear_quoted(e, came);
+    else if (came.len && e->ready)
         hear(e, came);
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include "tests/fuzz/negotiation_plugs.h"
+#include "tests/fuzz/negotiation_web.h"
 #include "tests/fuzz/negotiation_wire.h"
 
 enum { SIDE_TAGS = 64 }; /* stanzas of one side that are followed */
@@ -33,7 +34,9 @@ struct side {
     bool ready;           /* its handshake is done */
     struct buffer early;  /* said before the handshake was done */
     struct wire got, sent;
-    bool deaf; /* its handshake failed, or what it reads would be one */
+    struct web web; /* below these, if it comes by WebSocket */
+    bool quoted;    /* the mock's last byte quotes the next */
+    bool deaf;      /* its handshake failed, or what it reads would be one */
     bool hung_up;
     bool stalled; /* does not read */
     bool ever_stalled;
@@ -53,9 +56,10 @@ void side_clear(struct side *e);
 void side_dial(struct side *e, const char *host, SSL_SESSION **ticket, bool newest);
 void side_accept(struct side *e, const char *certificate);
 
-void side_say(struct side *e, struct span text);  /* as bytes of the stream */
-void side_raw(struct side *e, struct span bytes); /* below TLS */
-void side_alert(struct side *e);                  /* close_notify */
+void side_say(struct side *e, struct span text);    /* as bytes of the stream */
+void side_bytes(struct side *e, struct span bytes); /* below the stream, and above TLS */
+void side_raw(struct side *e, struct span bytes);   /* below TLS */
+void side_alert(struct side *e);                    /* close_notify */
 void side_hang_up(struct side *e, bool reset);
 
 /* Reads what Holdfast wrote. True if there was something. */

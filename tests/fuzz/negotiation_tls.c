@@ -17,6 +17,7 @@ struct tls {
     enum tls_serves serves;
     bool dials;
     bool ready;
+    bool quoted; /* the last byte that came quotes the next */
 };
 
 int tls_accept(struct tls **out, struct tls_keys *keys, size_t host, enum tls_serves serves)
@@ -78,20 +79,38 @@ static bool take_first(struct tls *t, struct span *cipher)
     return true;
 }
 
+/* The next bytes of data; *used says how many of the cipher's they were. */
+static size_t decode(struct tls *t, struct span cipher, char *plain, size_t max, size_t *used)
+{
+    size_t len = 0, at = 0;
+
+    for (; at < cipher.len && len < max; at++) {
+        uint8_t c = (uint8_t)cipher.p[at];
+
+        if (t->quoted)
+            plain[len++] = (char)(c ^ 0x80);
+        else if (c >= MOCK_CLOSE)
+            break;
+        else if (t->serves != TLS_WEB || c != MOCK_QUOTE)
+            plain[len++] = (char)c;
+        t->quoted = !t->quoted && t->serves == TLS_WEB && c == MOCK_QUOTE;
+    }
+    *used = at;
+    return len;
+}
+
 static ssize_t read_mock(struct tls *t, struct span *cipher, char *plain, size_t max)
 {
-    size_t len = 0;
+    size_t len, used;
 
     if (!cipher->len)
         return TLS_MORE;
     if (!t->ready && !take_first(t, cipher))
         return TLS_FAILED;
-    while (len < cipher->len && len < max && (uint8_t)cipher->p[len] < MOCK_CLOSE)
-        len++;
-    if (!len && cipher->len)
+    len = decode(t, *cipher, plain, max, &used);
+    if (!used && cipher->len)
         return (uint8_t)cipher->p[0] == MOCK_CLOSE ? TLS_CLOSED : TLS_FAILED;
-    memcpy(plain, cipher->p, len);
-    *cipher = (struct span){cipher->p + len, cipher->len - len};
+    *cipher = (struct span){cipher->p + used, cipher->len - used};
     return (ssize_t)len;
 }
 
@@ -106,11 +125,26 @@ ssize_t tls_read(struct tls *t, struct span *cipher, char *plain, size_t max)
                     : read_mock(t, cipher, plain, max);
 }
 
+static void put_quoted(struct tls *t, struct span plain)
+{
+    for (size_t i = 0; i < plain.len; i++) {
+        uint8_t c = (uint8_t)plain.p[i];
+
+        if (c >= MOCK_QUOTE)
+            put(t, MOCK_QUOTE);
+        put(t, c >= MOCK_QUOTE ? c ^ 0x80 : c);
+    }
+}
+
 bool tls_write(struct tls *t, struct span plain)
 {
     if (t->truly)
         return true_tls_write(t->truly, plain);
-    return t->ready && buffer_put(t->out, plain);
+    if (t->ready && t->serves == TLS_WEB)
+        put_quoted(t, plain);
+    else if (!t->ready || !buffer_put(t->out, plain))
+        return false;
+    return t->ready;
 }
 
 void tls_greet(struct tls *t)
@@ -127,6 +161,17 @@ void tls_close(struct tls *t)
         true_tls_close(t->truly);
     else if (t->ready)
         put(t, MOCK_CLOSE);
+}
+
+bool tls_drained(const struct tls *t, struct span cipher)
+{
+    return t->truly ? true_tls_drained(t->truly, cipher) : !cipher.len;
+}
+
+void tls_secrets_over(struct tls *t)
+{
+    if (t->truly)
+        true_tls_secrets_over(t->truly);
 }
 
 /* The mock has no ALPN. */

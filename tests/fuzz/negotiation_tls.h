@@ -15,6 +15,8 @@
 enum {
     MOCK_HELLO = 'N',
     MOCK_WELCOME = 'n',
+    MOCK_QUOTE =
+        0xfd, /* to and from web clients: the next byte is data, with its highest bit off */
     MOCK_CLOSE = 0xfe, /* close_notify */
     MOCK_ALERT = 0xff, /* any error */
 };
@@ -35,6 +37,8 @@ void true_tls_output(struct true_tls *t, struct buffer *out);
 [[nodiscard]] bool true_tls_write(struct true_tls *t, struct span plain);
 void true_tls_greet(struct true_tls *t);
 void true_tls_close(struct true_tls *t);
+bool true_tls_drained(const struct true_tls *t, struct span cipher);
+void true_tls_secrets_over(struct true_tls *t);
 bool true_tls_chose_web(const struct true_tls *t);
 bool true_tls_ready(const struct true_tls *t);
 const char *true_tls_version(const struct true_tls *t);

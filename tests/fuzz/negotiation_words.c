@@ -221,6 +221,12 @@ static const struct word words[] = {
     {"big",      "<message to='romeo@example.net' type='chat'><body>$repeat($1)</body></message>", NULL},
     {"deep",     "<message>$repeat($1,<a>)$repeat($1,</a>)</message>", NULL},
     {"close",    "</stream:stream>", NULL},
+    {"wopen",    "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='$host' version='1.0'/>", NULL},
+    {"wclose",   "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>", NULL},
+    {"wmsg",     "<message xmlns='jabber:client' to='romeo@example.net' id='$tag'><body>$1</body></message>", NULL},
+    {"upgrade",  "GET /xmpp-websocket HTTP/1.1\\x0d\\nHost: $host\\x0d\\nConnection: Upgrade\\x0d\\nUpgrade: websocket\\x0d\\nSec-WebSocket-Version: 13\\x0d\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\x0d\\nSec-WebSocket-Protocol: xmpp\\x0d\\n$1\\x0d\\n", NULL},
+    {"forwarded", "X-Forwarded-For: $1\\x0d\\n", NULL},
+    {"http",     "GET $1 HTTP/1.1\\x0d\\nHost: $host\\x0d\\n$2\\x0d\\n", NULL},
     /* The server. */
     {"shead",    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' " STREAMS " from='$host' id='s' version='1.0'>", NULL},
     {"sheadx",   "<stream:stream xmlns='jabber:client' " STREAMS " xmlns:y='urn:y' xml:lang='fr' from='$host' id='s' version='1.0'>", NULL},

@@ -134,9 +134,14 @@ static struct conf *read_settings(enum world_kind kind)
                    "[listen starttls]\naddress = 127.0.0.1:%u\n"
                    "[listen tls]\naddress = 127.0.0.1:%u\ntransport = tls\n"
                    "[listen balanced]\naddress = 127.0.0.1:%u\ntransport = tls\n"
-                   "proxy_protocol = yes\nproxy_from = 192.0.2.0/27\n%s",
+                   "proxy_protocol = yes\nproxy_from = 192.0.2.0/27\n"
+                   "[listen web]\naddress = 127.0.0.1:%u\ntransport = ws\n"
+                   "proxy_from = 192.0.2.0/27\n"
+                   "[listen secureweb]\naddress = 127.0.0.1:%u\ntransport = wss\n"
+                   "proxy_from = 192.0.2.0/28\n%s",
                    getenv("NEGOTIATION_LOG") ? "debug" : "error", WORLD_CLEAR + higher,
-                   WORLD_SECURE + higher, WORLD_BALANCED + higher, settings[kind]);
+                   WORLD_SECURE + higher, WORLD_BALANCED + higher, WORLD_WEB + higher,
+                   WORLD_WEB_SECURE + higher, settings[kind]);
     for (size_t i = 0; i < WORLD_HOSTS; i++)
         len += snprintf(text + len, sizeof text - (size_t)len,
                         "[host %s]\nupstream = 127.0.0.1:%zu 127.0.0.2:%zu\nupstream_tls = %s\n"
@@ -264,7 +269,7 @@ static void is_empty(const struct worker *w)
     HOLDS(LIST_EMPTY(&t->links) && LIST_EMPTY(&t->dead_links), "%s", "a link is left");
     HOLDS(SLIST_EMPTY(&t->movers), "%s", "a client is about to move");
     HOLDS(!t->orders->todo, "orders are left: %x", t->orders->todo);
-    HOLDS(!buffer_len(&t->wire), "%s", "bytes for nobody are left");
+    HOLDS(!buffer_len(&t->wire) && !buffer_len(&t->gathered), "%s", "bytes for nobody are left");
     for (size_t i = 0; i < t->conf->host_count; i++) {
         HOLDS(!t->gates[i].inside, "%u are logging in", t->gates[i].inside);
         HOLDS(TAILQ_EMPTY(&t->gates[i].fresh) && TAILQ_EMPTY(&t->gates[i].begun), "%s",

@@ -20,7 +20,14 @@ enum world_kind { WORLD_USUAL, WORLD_TIGHT, WORLD_KINDS };
 enum { WORLD_PORT = 7000 };
 
 /* The ports of its listeners; those of the other kinds' are so much higher. */
-enum { WORLD_CLEAR = 5222, WORLD_SECURE = 5223, WORLD_BALANCED = 5224, WORLD_NEXT = 10 };
+enum {
+    WORLD_CLEAR = 5222,
+    WORLD_SECURE = 5223,
+    WORLD_BALANCED = 5224,
+    WORLD_WEB = 5225,
+    WORLD_WEB_SECURE = 5226,
+    WORLD_NEXT = 10
+};
 
 enum world_host { WORLD_PLAIN, WORLD_STARTTLS, WORLD_TLS, WORLD_TOLD, WORLD_HOSTS };
 extern const char *const world_hosts[WORLD_HOSTS];

@@ -61,6 +61,7 @@ class Cell:
         self.bob_jid = f"{bob_name(client, cut)}@{server.domain}"
         self.by_alice, self.by_bob = Script("a"), Script("b")
         self.old = 0  # how much of what Bob said belongs to a session that Alice gave up
+        self.anew = False  # she has logged in anew
         self.bob = self.alice = self.relay = None
         self.step = "start"
 
@@ -226,6 +227,7 @@ class Cell:
         if self.habits.binds_after_silence:
             await self.come_back(resumes=False)
             self.old = len(self.by_bob.said)
+            self.anew = True
         else:
             await self.come_back()
 
@@ -287,13 +289,15 @@ class Cell:
     def verdict(self):
         bob_heard = names(self.bob.messages(self.alice_jid))
         presences = self.bob.presences(self.alice_jid)
-        faults = self.verdict_on_alice()
+        faults = self.verdict_on_alice() + self.verdict_on_bounces()
         faults += heard_with_habits(self.by_alice, bob_heard, self.habits)
-        if bounced := self.bob.bounces(self.alice_jid):
-            faults.append(f"{bounced} of Bob's messages came back as errors")
         return faults + steadily_there(
-            presences, repeats=self.habits.repeats_presence, anew=bool(self.old)
+            presences, repeats=self.habits.repeats_presence, anew=self.anew
         )
+
+    def verdict_on_bounces(self):
+        bounced = self.bob.bounces(self.alice_jid)
+        return [f"{bounced} of Bob's messages came back as errors"] if bounced else []
 
     def verdict_on_alice(self):
         said = self.by_bob.said

@@ -14,7 +14,7 @@ import subprocess
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
 ROOT = os.path.abspath(os.path.join(CLIENTS, "..", "..", ".."))
 NODE = {name: f"{name}_client.mjs" for name in ("xmppjs", "stanza", "strophejs")}
-NODE_PACKAGE = ("package.json", "package-lock.json", ".npmrc")
+NPM_PACKAGE = ("package.json", "package-lock.json", ".npmrc")
 PYTHON = "/usr/bin/python3"  # Debian's own, which has Debian's libraries
 
 # What is compiled: its source, its library's name for pkg-config, how.
@@ -49,7 +49,7 @@ def compiled(client):
 
 
 def node_files():
-    return (*NODE_PACKAGE, "line_protocol.mjs", *NODE.values())
+    return (*NPM_PACKAGE, "line_protocol.mjs", *NODE.values())
 
 
 def command(client):
@@ -84,8 +84,11 @@ def npm_folder(name, files):
     return cache(name, *(source(name, file) for file in files))
 
 
-def npm_install(name, files):
-    """The folder with these files of clients/name and what its package-lock.json says."""
+def npm_install(name, files, patience=None):
+    """The folder with these files of clients/name and what its package-lock.json says.
+
+    patience: seconds that npm may take, and then it asks only once for each file.
+    """
     folder = npm_folder(name, files)
     built = os.path.join(folder, "built")
     if os.path.exists(built):
@@ -93,7 +96,14 @@ def npm_install(name, files):
     for file in files:
         shutil.copy(source(name, file), folder)
     install = ("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True)
+    if patience:
+        install += ("--fetch-retries=0",)
+    try:
+        done = subprocess.run(
+            install, cwd=folder, capture_output=True, text=True, timeout=patience
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"npm ci: not done after {error.timeout:.0f} s") from None
     if done.returncode != 0:
         raise RuntimeError(f"npm ci: {done.stdout}{done.stderr}")
     with open(built, "w"):

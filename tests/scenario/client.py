@@ -102,6 +102,10 @@ class Client:
     def address(self):
         return address(self.sock)
 
+    def chose(self):
+        """What ALPN agreed on."""
+        return self.tls and self.tls.selected_alpn_protocol()
+
     def peer_names(self):
         return [value for _, value in self.tls.getpeercert().get("subjectAltName", ())]
 
@@ -170,10 +174,7 @@ class Client:
 
     def next_item(self, deadline):
         while True:
-            try:
-                item = self.stream.take()
-            except websocket.Fault as fault:
-                item = Gone(str(fault))
+            item = self.stream.take()
             if item is None and self.tls is not None and self.decrypt():
                 continue
             if item is None and self.gone is None:

@@ -43,7 +43,7 @@ class ClientSteps:
         raw = options.get("raw")  # yes: nothing but TCP; http: TLS, and no request yet
         if transport in ("tls", "wss") and raw in (None, "http"):
             self.handshake(client, options)
-        if raw is None and (transport in ("ws", "wss") or options.get("alpn") == "http/1.1"):
+        if raw is None and (transport in ("ws", "wss") or client.chose() == "http/1.1"):
             fields = {"Origin": "origin", "X-Forwarded-For": "for"}
             more = [(field, options[key]) for field, key in fields.items() if key in options]
             way = options.get("way", self.way or "whole")

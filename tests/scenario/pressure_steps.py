@@ -100,13 +100,15 @@ class PressureSteps:
 
     # --- drips ---
 
-    def drip(self, name, text):
+    def drip(self, name, as_they_are, times, text):
+        """As they are: not in frames, where the client has a WebSocket."""
         client = self.client(name)
         try:
-            for byte in self.caught.fill(text):
+            for byte in self.caught.fill(text) * int(times or 1):
                 if self.heard_the_end(client):
                     return
-                client.put(client.on_the_wire(bytes([byte])))
+                said = bytes([byte])
+                client.put(said if as_they_are else client.on_the_wire(said))
         except OSError:
             return
         raise Failure("all was said, and nobody minded")
@@ -266,7 +268,7 @@ LINK = r"(link \d+|[a-z]+'s login|[a-z]+(?:/\S+)?)"
 STEPS = (
     (WHO + r" floods until it is not read: (.*)", PressureSteps.flood),
     (WHO + r" asks for new keys until it is cut off", PressureSteps.ask_for_keys),
-    (WHO + r" drips: (.*)", PressureSteps.drip),
+    (WHO + r" drips( bytes)?(?: (\d+) times)?: (.*)", PressureSteps.drip),
     (r"server floods " + LINK + r" until it is not read: (.*)", PressureSteps.flood_down),
     (r"server drips to " + LINK + r": (.*)", PressureSteps.drip_down),
     (r"(\d+) guests connect(?: to (\w+))?", PressureSteps.guests_come),

@@ -79,6 +79,10 @@ class WebSteps:
         self.client(name).put(data)
 
     def put_frame(self, name, options, payload):
+        self.note(name, ">", f"(frame {options or ''}) {payload}"[:400])
+        self.client(name).put(self.made_frame(options, payload))
+
+    def made_frame(self, options, payload):
         """Options as frame() has them."""
         given = dict(word.partition("=")[::2] for word in shlex.split(options or ""))
         data = self.caught.fill(payload or "")
@@ -86,8 +90,7 @@ class WebSteps:
         for key in ("fin", "mask"):
             if key in given:
                 settings[key] = given[key] == "yes"
-        self.note(name, ">", f"(frame {options or ''}) {data!r}"[:400])
-        self.client(name).put(websocket.frame(data, **settings))
+        return websocket.frame(data, **settings)
 
     def close_frame(self, name, code, reason):
         payload = int(code).to_bytes(2, "big") + (reason or "").encode() if code else b""
@@ -110,18 +113,20 @@ class WebSteps:
         while True:
             item = self.next(client, deadline)
             if isinstance(item, websocket.Frame) and item.opcode == KINDS[kind]:
-                break
-            if isinstance(item, Gone) or not (finally_ or unasked(item, NOTHING)):
+                found = str(item.code()) if kind == "close frame" else item.raw.decode()
+                if not said or Caught(self.caught).match(said.strip(), found):
+                    return
+                if not finally_:
+                    raise Mismatch(f"the {kind} says {found!r}")
+            elif isinstance(item, Gone) or not (finally_ or unasked(item, NOTHING)):
                 raise Failure(f"no {kind} but {item}")
-        found = str(item.code()) if item.opcode == websocket.CLOSE else item.raw.decode()
-        if said and not Caught(self.caught).match(said.strip(), found):
-            raise Mismatch(f"the {kind} says {found!r}")
 
-    def flood_frames(self, name, options, payload):
-        given = dict(word.partition("=")[::2] for word in shlex.split(options or ""))
-        data = self.caught.fill(payload or "")
-        piece = websocket.frame(data, int(given.get("opcode", 1)), given.get("fin", "yes") == "yes")
-        self.flood_with(name, self.client(name), repeated(piece), payload)
+    def flood_frames(self, name, megabytes, options, payload):
+        """Nothing that comes is read meanwhile."""
+        piece = repeated(self.made_frame(options, payload))
+        self.note(name, ">", f"({megabytes} MB of frames {options}: {payload[:200]})")
+        for _ in range((int(megabytes) << 20) // len(piece)):
+            self.client(name).put(piece)
 
 
 class Nothing:
@@ -146,5 +151,5 @@ STEPS = (
     (WHO + r" holds back", WebSteps.hold_back),
     (WHO + r" lets go( byte by byte)?", WebSteps.let_go),
     (WHO + r" (finally )?sees " + KIND + r"( .*)?", WebSteps.see_frame),
-    (WHO + r" floods with frames((?: \w+=\w+)*) until it is not read:(?: (.*))?", WebSteps.flood_frames),
+    (WHO + r" floods with (\d+) MB of frames((?: \w+=\w+)*):(?: (.*))?", WebSteps.flood_frames),
 )

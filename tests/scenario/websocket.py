@@ -12,7 +12,7 @@ import os
 import re
 
 from namespaces import CLIENT, STREAMS
-from stream import TAG, Close, Element, Item, Node, Open, Stream, parse
+from stream import TAG, Close, Element, Item, Node, Open, Stream, Text, parse
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 PATH = "/xmpp-websocket"
@@ -182,6 +182,8 @@ class Web:
                 yield item.raw, opening(item.node)
             elif isinstance(item, Close):
                 yield item.raw, f"<close xmlns='{FRAMING}'/>".encode()
+            elif isinstance(item, Text) and item.raw.strip():
+                yield item.raw, item.raw
             elif item.raw.strip():
                 yield item.raw, item.raw if self.begun else standing_alone(item.raw)
 

@@ -3,6 +3,7 @@
 
 Both ways run beside each other against one Prosody, with accounts of their own. What each side saw
 becomes a timeline; with Holdfast, all must be there, once and in order, and Bob must not see her go.
+Afterwards it serves, also converse.js for a browser, if npm can fetch that.
 """
 
 import asyncio
@@ -10,16 +11,21 @@ import os
 import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
 import process
+import programs
 import servers
 from holdfast import Holdfast
 from rawclient import RawClient, StreamEnded
 from relay import Relay
 from servers import PASSWORD
 from smclient import NotResumed, SmClient
+from webpage import WebPage
 
 DOMAIN = "localhost"
 PATIENCE = 20.0  # seconds for a whole talk
+NPM_PATIENCE = 60.0  # seconds for what the browser needs
 COLUMN = 64
 GUESTS = ("alice", "bob")  # left alone by the show, for the visitor's own clients
 
@@ -184,15 +190,40 @@ async def show(server, front):
     return not faults
 
 
-def serve(server, front):
+def web_page():
+    """What serves converse.js to a browser; without npm or the network a sentence instead."""
+    print("\nfetching converse.js", flush=True)
+    try:
+        folder = programs.npm_install("converse", programs.NPM_PACKAGE, NPM_PATIENCE)
+    except FileNotFoundError:
+        return "no converse.js for a browser: npm is not installed"
+    except (OSError, RuntimeError):
+        return "no converse.js for a browser: npm could not fetch it"
+    return WebPage(os.path.join(folder, "node_modules"), host=DOMAIN)
+
+
+def in_a_browser(front, web):
+    if isinstance(web, str):
+        return f"    {web}\n"
+    return (
+        f"    {web.address(front.websocket)}\n"
+        "        converse.js, for a browser on this machine; have it accept the certificate first, at\n"
+        f"        https://{DOMAIN}:{front.tls_port}/.well-known/host-meta.json\n"
+    )
+
+
+def serve(front, web):
+    control = os.path.join(os.path.dirname(os.environ["HOLDFAST_BIN"]), "holdfastctl")
+    control += f" -s {os.path.join(front.runtime_dir, 'control.sock')}"
     print(
         f"\nHoldfast goes on serving. Connect a client of your own, as {GUESTS[0]}@{DOMAIN} or"
         f" {GUESTS[1]}@{DOMAIN},\nwith the password {PASSWORD}:\n\n"
         f"    {front.host} port {front.starttls_port}    STARTTLS\n"
-        f"    {front.host} port {front.tls_port}    TLS from the first byte\n\n"
+        f"    {front.host} port {front.tls_port}    TLS from the first byte, or WebSocket\n"
+        f"{in_a_browser(front, web)}\n"
         f"The certificate's authority is {front.ca};\n"
-        f"what Holdfast sees: {os.path.join(os.path.dirname(os.environ['HOLDFAST_BIN']), 'holdfastctl')}"
-        f" -s {os.path.join(front.runtime_dir, 'control.sock')} sessions\n"
+        f"what Holdfast sees: {control} sessions\n"
+        "(with `detach ID` instead of `sessions` it cuts one of them off);\n"
         f"its log: {front.log_file}\n\nCtrl-C ends it.",
         flush=True,
     )
@@ -201,6 +232,14 @@ def serve(server, front):
             time.sleep(0.5)
     except KeyboardInterrupt:
         print()
+
+
+def holdfast(server):
+    """Browsers find the WebSocket on the TLS port."""
+    front = Holdfast(server.port, DOMAIN, {"holdfast": {"log_level": "info"}})
+    front.websocket = f"wss://{DOMAIN}:{front.tls_port}{servers.WEBSOCKET_PATH}"
+    front.change({f"host {DOMAIN}": {"websocket_url": front.websocket}})
+    return front
 
 
 def main():
@@ -213,10 +252,10 @@ def main():
     pairs.append(GUESTS)
     users = [user for pair in pairs for user in pair]
     with servers.start("prosody", domain=DOMAIN, users=users, contacts=pairs) as server:
-        with Holdfast(server.port, DOMAIN, {"holdfast": {"log_level": "info"}}) as front:
+        with holdfast(server) as front:
             fine = asyncio.run(show(server, front))
             if not once:
-                serve(server, front)
+                serve(front, web_page())
     return 0 if fine else 1
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A small HTTP server on loopback: converse.js and the page that it is in.
 
-modules: the folder in which npm has put converse.js. The page is clients/converse/index.html.
+modules: the folder in which npm has put converse.js; host: what the page's address calls this
+machine, which makes its Origin. The page is clients/converse/index.html.
 """
 
 import http.server
@@ -26,7 +27,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class WebPage:
-    def __init__(self, modules, port=None):
+    def __init__(self, modules, port=None, host=process.LOOPBACK):
+        self.host = host
         dist = os.path.join(modules, "converse.js")
 
         def handler(*arguments):
@@ -40,8 +42,9 @@ class WebPage:
 
     def address(self, websocket, **settings):
         """The page that logs in at this WebSocket; settings as converse.js names them."""
-        query = urllib.parse.urlencode({"url": websocket, "settings": json.dumps(settings)})
-        return f"http://{process.LOOPBACK}:{self.server.server_port}/?{query}"
+        asked = {"url": websocket} | ({"settings": json.dumps(settings)} if settings else {})
+        query = urllib.parse.urlencode(asked, safe=":/")
+        return f"http://{self.host}:{self.server.server_port}/?{query}"
 
     def close(self):
         self.server.shutdown()

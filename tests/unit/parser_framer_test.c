@@ -287,6 +287,59 @@ static void a_framer_can_begin_anew(void **)
     assert_int_equal(framer_next(&f, SPAN_LIT("</t>"), &used), FRAMED_CLOSE);
 }
 
+/* Without a stream around it (RFC 7395, 3.3). However it is cut, the answer is the same. */
+static enum framed document(const char *text, size_t step, size_t *whole)
+{
+    struct span in = span_of(text);
+    enum framed found = FRAMED_MORE;
+    struct framer f;
+
+    framer_document(&f);
+    assert_true(framer_idle(&f));
+    *whole = 0;
+    while (*whole < in.len && (found == FRAMED_MORE || found == FRAMED_SPACE)) {
+        size_t left = in.len - *whole, used;
+
+        found = framer_next(&f, guard_copy((struct span){in.p + *whole, left < step ? left : step}),
+                            &used);
+        *whole += used;
+        assert_int_equal(framer_idle(&f), found != FRAMED_MORE && found < FRAMED_RESTRICTED);
+    }
+    return found;
+}
+
+static void a_document_is_an_element(void **)
+{
+    static const struct {
+        const char *text;
+        enum framed found;
+        size_t whole;
+    } documents[] = {
+        {"<open a='>'/><x/>", FRAMED_ELEMENT, 13},
+        {"<a><b></b></a> ", FRAMED_ELEMENT, 14},
+        {" \n<a/>", FRAMED_ELEMENT, 6},
+        {"<?xml version='1.0'?><a/>", FRAMED_ELEMENT, 25},
+        {"<?xml version='1.0'?>\n<a></a>", FRAMED_ELEMENT, 29},
+        {"<stream:stream/>", FRAMED_ELEMENT, 16},
+        {"<stream:stream>", FRAMED_MORE, 15},
+        {"<a><b/>", FRAMED_MORE, 7},
+        {"<?xml version='1.0'?>", FRAMED_MORE, 21},
+        {"</a>", FRAMED_BAD, 1},
+        {"a", FRAMED_BAD, 0},
+        {"<!-- -->", FRAMED_RESTRICTED, 2},
+        {"<?php ?>", FRAMED_RESTRICTED, 3},
+    };
+
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++)
+        for (size_t step = 1; step < 32; step++) {
+            size_t whole;
+
+            assert_int_equal(document(documents[i].text, step, &whole), documents[i].found);
+            if (documents[i].found < FRAMED_RESTRICTED)
+                assert_int_equal(whole, documents[i].whole);
+        }
+}
+
 static void depth_is_no_limit(void **)
 {
     enum { DEPTH = 20000 };
@@ -325,6 +378,7 @@ int main(void)
         cmocka_unit_test(behind_the_stream_is_only_white_space),
         cmocka_unit_test(an_answer_that_ends_the_stream_stays),
         cmocka_unit_test(a_framer_can_begin_anew),
+        cmocka_unit_test(a_document_is_an_element),
         cmocka_unit_test(depth_is_no_limit),
     };
 

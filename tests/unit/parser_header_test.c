@@ -175,6 +175,63 @@ static void an_absent_field_is_left_out(void **)
     assert_true(small.full);
 }
 
+#define FRAMING " xmlns='urn:ietf:params:xml:ns:xmpp-framing'"
+
+/* RFC 7395, 3.4: the same fields, and no prefixes. */
+static void an_open_is_read_as_a_header_is(void **)
+{
+    struct header h;
+    struct span in = SPAN_LIT("<open" FRAMING " to='example.org' from='a@example.org' id='7' "
+                              "xml:lang='de' version='1.0' xmlns:p='urn:p' />");
+
+    assert_int_equal(header_read_open(x, guard_copy(in), &h), XML_FINE);
+    assert_true(span_is(h.to, "example.org") && span_is(h.from, "a@example.org"));
+    assert_true(span_is(h.id, "7") && span_is(h.lang, "de"));
+    assert_true(h.modern);
+    assert_null(h.prefixes.p);
+    assert_int_equal(header_read_open(x, guard_copy(SPAN_LIT("<open" FRAMING "/>")), &h), XML_FINE);
+    assert_null(h.to.p);
+    assert_null(h.lang.p);
+    assert_false(h.modern);
+}
+
+static void an_open_that_is_none_leaves_the_header_alone(void **)
+{
+    struct header h = {.id = SPAN_LIT("untouched")};
+    char text[2048];
+
+    assert_int_equal(header_read_open(x, guard_copy(SPAN_LIT("<open to=x/>")), &h),
+                     XML_NOT_WELL_FORMED);
+    snprintf(text, sizeof text, "<open" FRAMING " xml:lang='%0*d'/>", HEADER_LANG_MAX + 1, 0);
+    assert_int_equal(header_read_open(x, guard_copy(span_of(text)), &h), XML_TOO_BIG);
+    snprintf(text, sizeof text, "<open" FRAMING " id='%0*d'/>", HEADER_ID_MAX + 1, 0);
+    assert_int_equal(header_read_open(x, guard_copy(span_of(text)), &h), XML_TOO_BIG);
+    assert_true(span_is(h.id, "untouched"));
+}
+
+static void an_open_is_written_without_prefixes(void **)
+{
+    struct header h = {
+        .from = SPAN_LIT("a'b&.example"),
+        .id = SPAN_LIT("7"),
+        .lang = SPAN_LIT("en"),
+        .prefixes = SPAN_LIT(" xmlns:a='urn:a'"),
+        .modern = true,
+    };
+    char out[512];
+    struct sink k = SINK(out);
+    struct header back;
+
+    header_write_open(&k, &h);
+    assert_true(span_is(sink_span(&k), "<open" FRAMING " from='a&apos;b&amp;.example' id='7'"
+                                       " xml:lang='en' version='1.0'/>"));
+    assert_int_equal(header_read_open(x, guard_copy(sink_span(&k)), &back), XML_FINE);
+    assert_true(span_eq(back.from, h.from) && span_eq(back.id, h.id) && back.modern);
+    k = SINK(out);
+    header_write_open(&k, &(struct header){0});
+    assert_true(span_is(sink_span(&k), "<open" FRAMING "/>"));
+}
+
 static void a_stream_error_has_a_condition_and_perhaps_a_text(void **)
 {
     char out[512];
@@ -208,6 +265,9 @@ int main(void)
         cmocka_unit_test(a_header_has_no_long_id_nor_language),
         cmocka_unit_test(a_header_is_written_as_it_was_read),
         cmocka_unit_test(an_absent_field_is_left_out),
+        cmocka_unit_test(an_open_is_read_as_a_header_is),
+        cmocka_unit_test(an_open_that_is_none_leaves_the_header_alone),
+        cmocka_unit_test(an_open_is_written_without_prefixes),
         cmocka_unit_test(a_stream_error_has_a_condition_and_perhaps_a_text),
     };
 

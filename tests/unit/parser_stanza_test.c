@@ -269,6 +269,23 @@ static void an_error_goes_back_where_its_stanza_came_from(void **)
         error_is("<presence/>", SPAN_NONE, "<presence type='error'>" UNAVAILABLE "</presence>"));
 }
 
+static void a_name_ends_where_its_tag_goes_on(void **)
+{
+    static const struct {
+        const char *text;
+        size_t end;
+    } tags[] = {{"<a/>", 2},
+                {"<a>", 2},
+                {"<message to='x'/>", 8},
+                {"<message\nto=''>", 8},
+                {"<c:iq\tid=''/>", 5},
+                {"<presence\r/>", 9},
+                {"<b", 2}};
+
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        assert_int_equal(stanza_name_end(guard_copy(span_of(tags[i].text))), tags[i].end);
+}
+
 static void a_result_answers_a_ping(void **)
 {
     struct item item = item_of(SPAN_LIT("<iq type='get' id='p&amp;1' from='x' to='me@x/r'>"
@@ -297,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_full_sink_is_known),
         cmocka_unit_test(an_error_goes_back_where_its_stanza_came_from),
         cmocka_unit_test(a_result_answers_a_ping),
+        cmocka_unit_test(a_name_ends_where_its_tag_goes_on),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -90,7 +90,7 @@ static void all_mistakes_are_found_in_one_run(void **)
                                   "nonsense\n"
                                   "[listen a]\n"
                                   "address = 127.0.0.1\n"
-                                  "transport = ws\n"
+                                  "transport = web\n"
                                   "[sream-management]\n"
                                   "ack = x\n"
                                   "[host a.example]\n"
@@ -106,13 +106,15 @@ static void all_mistakes_are_found_in_one_run(void **)
     assert_true(reported(&o, 3, "indented"));
     assert_true(reported(&o, 4, "neither"));
     assert_true(reported(&o, 6, "address: \"127.0.0.1\" is not"));
-    assert_true(reported(&o, 7, "transport: \"ws\" is not supported yet"));
+    assert_true(reported(&o, 7, "transport: \"web\" is none of"));
     assert_true(reported(&o, 8, "there is no section [sream-management]"));
     assert_true(reported(&o, 11, "upstream: \"127.0.0.1\" is not a server"));
     assert_true(reported(&o, 12, "upstream is already set in line 11"));
     assert_true(reported(&o, 15, "already in line 10"));
+    assert_true(reported(&o, 15, "the host has no certificate"));
+    assert_true(reported(&o, 15, "the host has no private_key"));
     assert_true(reported(&o, 16, "no key colour"));
-    assert_int_equal(o.problems.errors, 10);
+    assert_int_equal(o.problems.errors, 12);
     outcome_clear(&o);
 }
 

@@ -266,22 +266,75 @@ static void a_host_needs_its_certificate_and_key(void **)
                 "must not be empty");
 }
 
+static void a_host_behind_ws_alone_needs_none(void **)
+{
+    struct conf *c =
+        must_read("[listen a]\naddress = 127.0.0.1:80\ntransport = ws\n[host a.example]\n");
+
+    assert_int_equal(c->host_count, 1);
+    conf_free(c);
+    must_refuse("[listen a]\naddress = 127.0.0.1:80\ntransport = ws\n[listen b]\n"
+                "transport = wss\n[host a.example]\nprivate_key = b\n",
+                6, "the host has no certificate");
+}
+
 static void proxy_protocol_needs_networks(void **)
 {
     must_refuse("[listen a]\nproxy_protocol = yes\n" HOST, 2, "needs proxy_from");
 }
 
+static void web_clients_have_settings_of_their_own(void **)
+{
+    struct conf *c = must_read("[listen a]\naddress = [::]:443\ntransport = wss\npath = /chat\n"
+                               "origins = https://a.example http://localhost\n" HOST
+                               "websocket_url = wss://a.example/chat\n");
+
+    assert_int_equal(c->listens[0].transport, CONF_WSS);
+    assert_string_equal(c->listens[0].path, "/chat");
+    assert_string_equal(c->listens[0].origins, "https://a.example http://localhost");
+    assert_string_equal(c->hosts[0].websocket_url, "wss://a.example/chat");
+    conf_free(c);
+    must_refuse_value("listen x", "transport", "t", "is none of");
+}
+
+static void a_path_begins_with_a_slash(void **)
+{
+    must_refuse_value("listen x", "path", "chat", "path does not begin with /");
+    must_refuse_value("listen x", "path", "https://a.example/chat", "path does not begin with /");
+    must_refuse_value("listen x", "path", "", "must not be empty");
+    conf_free(must_read_value("listen x", "path", "/"));
+}
+
+/* What it carries is in the clear. */
+static void ws_needs_loopback_or_the_networks_of_proxies(void **)
+{
+    static const char *const far[] = {"[::]:80", "0.0.0.0:80", "192.0.2.1:80", "[2001:db8::1]:80",
+                                      "127.0.0.1:80 192.0.2.1:80"};
+    static const char *const near[] = {"127.0.0.1:80", "127.8.9.10:80", "[::1]:80",
+                                       "127.0.0.1:80 [::1]:80"};
+    char text[400];
+
+    for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
+        snprintf(text, sizeof text, "[listen a]\naddress = %s\ntransport = ws\n" HOST, far[i]);
+        must_refuse(text, 3, "needs proxy_from");
+        snprintf(text, sizeof text,
+                 "[listen a]\naddress = %s\ntransport = ws\nproxy_from = 192.0.2.7/32\n" HOST,
+                 far[i]);
+        conf_free(must_read(text));
+        snprintf(text, sizeof text, "[listen a]\naddress = %s\ntransport = wss\n" HOST, far[i]);
+        conf_free(must_read(text));
+    }
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
+        snprintf(text, sizeof text, "[listen a]\naddress = %s\ntransport = ws\n" HOST, near[i]);
+        conf_free(must_read(text));
+    }
+    must_refuse("[listen a]\ntransport = ws\n" HOST, 2, "needs proxy_from"); /* [::]:5222 */
+}
+
 static void what_is_not_built_is_refused_unless_it_is_the_default(void **)
 {
-    must_refuse_value("listen x", "transport", "ws", "not supported yet");
-    must_refuse_value("listen x", "transport", "wss", "not supported yet");
-    must_refuse_value("listen x", "transport", "t", "is none of");
-    must_refuse_value("listen x", "path", "/ws", "not supported yet");
-    must_refuse_value("listen x", "origins", "*", "not supported yet");
-    must_refuse_value("host a.example", "websocket_url", "wss://a.example/", "not supported yet");
     must_refuse_value("holdfast", "log_format", "journal", "not supported yet");
     must_refuse_value("holdfast", "metrics", "127.0.0.1:9199", "not supported yet");
-    conf_free(must_read_value("listen x", "path", "/xmpp-websocket"));
     conf_free(must_read_value("holdfast", "log_format", "json"));
 
     struct conf *c = must_read_value("holdfast", "metrics", "none");
@@ -355,7 +408,11 @@ int main(void)
         cmocka_unit_test(sections_are_bounded),
         cmocka_unit_test(something_must_listen_for_some_host),
         cmocka_unit_test(a_host_needs_its_certificate_and_key),
+        cmocka_unit_test(a_host_behind_ws_alone_needs_none),
         cmocka_unit_test(proxy_protocol_needs_networks),
+        cmocka_unit_test(web_clients_have_settings_of_their_own),
+        cmocka_unit_test(a_path_begins_with_a_slash),
+        cmocka_unit_test(ws_needs_loopback_or_the_networks_of_proxies),
         cmocka_unit_test(what_is_not_built_is_refused_unless_it_is_the_default),
         cmocka_unit_test(spool_is_read_as_bounce_with_a_warning),
         cmocka_unit_test(a_queue_shorter_than_a_stanza_is_warned_of),
