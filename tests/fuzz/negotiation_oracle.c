@@ -258,15 +258,18 @@ static void resumed(struct client_peer *c, const struct wire_element *e)
     struct model *m = one.model;
     struct client_peer *before;
 
-    if (!is_counted(c))
+    if (!is_counted(c)) { /* from here on nobody knows what the session has taken */
+        if ((m = model_of(previd)))
+            m->client = c;
         return;
+    }
     HOLDS(m && previd && !strcmp(m->id, previd), "resumed %s", previd);
     HOLDS(!c->bound && !c->session, "%s", "resumed after bind");
     HOLDS(owns(c, m), "%s was put on a session of %s", c->fresh->user, m->owner);
     HOLDS(!m->leaving, "resumed %s, whose end had begun", m->id);
     before = m->client;
     said(m, c, h);
-    if (!is_disputed(m, c))
+    if (is_counted(before) && !is_disputed(m, c))
         before->limit = before->counts_from + (h - before->base);
     before->session = NULL;
     before->superseded = true;

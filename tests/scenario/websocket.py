@@ -231,6 +231,8 @@ def opening(header):
 def standing_alone(element):
     tag = element[: element.find(b">")]
     name = re.match(rb"<[^\s/>]*", element)[0]
+    if name.startswith(b"<stream:") and b"xmlns:stream=" not in tag:
+        return name + b" xmlns:stream='%s'" % STREAMS.encode() + element[len(name) :]
     if re.search(rb"\sxmlns=", tag) or b":" in name:
         return element
     return name + b" xmlns='%s'" % CLIENT.encode() + element[len(name) :]

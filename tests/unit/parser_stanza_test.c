@@ -147,6 +147,13 @@ static void a_self_contained_stanza_says_its_namespace(void **)
             "<iq xmlns='jabber:client' xml:lang='en' id='1' type='get'/>");
     CARRIED("<iq id='1' xmlns='jabber:client'/>", &plain, &plain, &self,
             "<iq id='1' xmlns='jabber:client'/>");
+    CARRIED("<message><stream:x/></message>", &plain, &plain, &self,
+            "<message xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+            "<stream:x/></message>");
+    CARRIED("<message id=' xmlns:stream=' xmlns:stream='urn:own'><stream:x/></message>", &plain,
+            &plain, &self,
+            "<message xmlns='jabber:client' id=' xmlns:stream=' xmlns:stream='urn:own'>"
+            "<stream:x/></message>");
 }
 
 static void a_delay_is_the_last_child(void **)
