@@ -154,6 +154,7 @@ static bool take(struct holdfast *h, enum inflow_found found, struct span raw)
     case INFLOW_RESTRICTED:
     case INFLOW_TOO_LONG:
     case INFLOW_NO_MEMORY:
+    case INFLOW_ENDED:
         break;
     }
     if (!fine)
