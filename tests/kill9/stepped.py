@@ -79,7 +79,12 @@ class Life:
     def __init__(self, lot_bytes):
         self.port = process.free_port()
         self.server = Server()
-        limits = {"memory": "64M", "connection_rate_per_ip": "100000"}
+        # Those of two lots come back at once, which may be more than a hundred.
+        limits = {
+            "memory": "64M",
+            "connection_rate_per_ip": "100000",
+            "connections_per_ip": "1000",
+        }
         sm = {"sessions_per_account": "1000"}
         self.daemon = Daemon(self.port, settings={"limits": limits, "stream-management": sm})
         self.keeper = Keeper(self.daemon.path("notify"))
