@@ -235,7 +235,7 @@ static void delay_over(struct client *c)
     c->delayed = false;
     client_login_deadline(c);
     client_read(c, true);
-    if (c->web && c->web->whole)
+    if (c->web && c->web->phase == WEBSOCKET_ASKED)
         c->handler->bytes(c, SPAN_NONE);
     else
         take_kept(c);

@@ -128,7 +128,7 @@ const char *client_stage(const struct client *c)
         return "delayed";
     if (client_owes_tls(c) || (c->tls && !tls_ready(c->tls)))
         return "tls";
-    if (c->web && !c->web->open)
+    if (c->web && c->web->phase != WEBSOCKET_OPEN)
         return "upgrade";
     return logins[c->login];
 }

@@ -64,7 +64,7 @@ static void say_goodbye(struct client *c, enum end end, struct span text)
 {
     if (!c->web) {
         say_stream_end(c, end, text);
-    } else if (!c->web->open) {
+    } else if (c->web->phase != WEBSOCKET_OPEN) {
         return; /* it has its HTTP answer, or none */
     } else if (end == END_WS_CLOSED || end == END_WS_FAULT) {
         client_close_frame(c, c->web->code);

@@ -225,7 +225,7 @@ static bool grant(struct client *c)
     client_flush(c);
     log_at(LOG_DEBUG, "websocket_open", f_u64("conn", c->id),
            f_span("origin", c->web->asked.origin));
-    c->web->open = true;
+    c->web->phase = WEBSOCKET_OPEN;
     websocket_request_done(c->web);
     return c->phase == CLIENT_OPEN;
 }
@@ -313,7 +313,7 @@ bool upgrade_take(struct client *c, struct span *fresh)
 {
     struct websocket *w = c->web;
 
-    if (!w->whole) {
+    if (w->phase == WEBSOCKET_READS) {
         switch (http_next(w->request, fresh, &w->asked)) {
         case HTTP_MORE:
             return false;
@@ -321,7 +321,7 @@ bool upgrade_take(struct client *c, struct span *fresh)
             refuse(c, w->asked.status, "the request cannot be read", "");
             return false;
         case HTTP_REQUEST:
-            w->whole = true;
+            w->phase = WEBSOCKET_ASKED;
             break;
         }
     }

@@ -319,7 +319,7 @@ static void client_bytes(struct client *c, struct span fresh)
 {
     if (c->frozen)
         return;
-    if (c->web && !c->web->open && !upgrade_take(c, &fresh))
+    if (c->web && c->web->phase != WEBSOCKET_OPEN && !upgrade_take(c, &fresh))
         return;
     if (c->link && c->link->session) {
         orders_begin(c->link);

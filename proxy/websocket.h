@@ -16,7 +16,14 @@
 
 enum { WEBSOCKET_NO_CODE = 1005 }; /* of a Close frame without one (RFC 6455, 7.1.5) */
 
+enum websocket_phase {
+    WEBSOCKET_READS, /* its request */
+    WEBSOCKET_ASKED, /* the request is whole, and is not answered yet */
+    WEBSOCKET_OPEN,
+};
+
 struct websocket {
+    enum websocket_phase phase;
     struct http *request; /* while it is read and answered; NULL afterwards */
     struct http_request asked;
     const struct conf_host *origin; /* the only domain that the page it came from may open; NULL:
@@ -26,8 +33,6 @@ struct websocket {
     struct span payload; /* of the message at hand, not taken yet: a loan of `frames` */
     struct span loan;    /* all of it, as it came … */
     bool secret;         /* … and is wiped: there may be a password in it */
-    bool whole;          /* the request was read */
-    bool open;           /* it was granted */
     bool ends;           /* the message ends with its payload */
     bool taken;          /* the message's item was */
     bool pong_due;       /* the last ping is to be answered (RFC 6455, 5.5.3) … */

@@ -325,6 +325,7 @@ static void a_document_is_an_element(void **)
         {"<a><b/>", FRAMED_MORE, 7},
         {"<?xml version='1.0'?>", FRAMED_MORE, 21},
         {"</a>", FRAMED_BAD, 1},
+        {"</>", FRAMED_BAD, 1},
         {"a", FRAMED_BAD, 0},
         {"<!-- -->", FRAMED_RESTRICTED, 2},
         {"<?php ?>", FRAMED_RESTRICTED, 3},
