@@ -105,8 +105,10 @@ void sm_acks_say(struct sm_session *s, uint32_t h, struct sm_orders *o)
     /* Invariant 1: below nothing that was said, and above nothing that could be lost. */
     assert(!sm_later(h, r->taken));
     assert(!sm_later(h, r->said) || forwarded(s) || !sm_later(h, r->confirmed));
-    if (sm_later(h, r->said))
+    if (sm_later(h, r->said)) {
         r->said = h;
+        s->changed = true; /* it is a promise, whatever event it is made at */
+    }
     assert(sizeof o->text - o->text_len >= SM_WIRE_MAX);
     o->text_len += (uint32_t)sm_wire_a(o->text + o->text_len, r->flags & RECORD_NS2, r->said);
     o->todo |= SM_DO_SAY;
@@ -214,11 +216,14 @@ static void confirmed(struct sm_session *s, struct sm_orders *o)
 
 bool sm_acks_sent(struct sm_session *s, const struct sm_event *e, struct sm_orders *o)
 {
+    uint32_t held = s->record.up.count;
+
     assert(e->count <= s->record.up.end - s->record.up.cursor);
     queue_advance(&s->up, e->count);
     s->record.link_sent += e->count;
     confirm_answered(s);
     answer_confirmed(s, o);
+    s->changed |= s->record.up.count != held;
     return true;
 }
 

@@ -161,6 +161,8 @@ static size_t leaving_bytes(const struct sm_session *s)
 
 static void set_leaving(struct sm_core *core, struct registry_node *n, size_t bytes)
 {
+    if (bytes == n->leaving)
+        return;
     core->leaving += bytes - n->leaving;
     atomic_fetch_add_explicit(&core->arena.budget->leaving, bytes - n->leaving,
                               memory_order_relaxed);
