@@ -14,6 +14,7 @@
 #include "proxy/client_line.h"
 #include "proxy/client_out.h"
 #include "proxy/descriptors.h"
+#include "proxy/link.h"
 #include "proxy/log.h"
 #include "proxy/net.h"
 #include "proxy/text.h"
@@ -186,6 +187,7 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
     struct client *c = w->data;
     ssize_t n;
 
+    link_fetch(c->link); /* while the kernel copies */
     if (c->failed && c->phase == CLIENT_OPEN) {
         c->handler->ended(c, END_MEMORY);
         return;
@@ -206,6 +208,8 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
         return;
     }
     c->tools->counters.client_bytes_in += (uint64_t)n;
+    if (c->link && c->link->session)
+        sm_fetch(c->link->session); /* while TLS decrypts */
     if (!c->expects_proxy)
         take_bytes(c, (struct span){c->tools->received, (size_t)n});
     else if (client_take_proxy_header(c, (struct span){c->tools->received, (size_t)n}) &&

@@ -11,6 +11,7 @@
 #include "parser/sasl.h"
 #include "proxy/tools.h"
 #include "proxy/websocket.h"
+#include "sm/fetch.h"
 #include "sm/login.h"
 
 enum client_phase {
@@ -56,63 +57,82 @@ struct client_mark {
 
 enum { CLIENT_MARKS = 8 };
 
+/* Whether a stanza of the session's link can stand below this client's header as it is. */
+enum client_fit {
+    CLIENT_FIT_UNKNOWN,
+    CLIENT_FITS,
+    CLIENT_FITS_NOT,
+};
+
+/* Each stanza is some connection's, out of thousands, and the processor's caches have forgotten it
+ * since its last one: so what stanzas touch lies together, and what only beginnings and ends touch
+ * lies behind it. */
 struct client {
-    LIST_ENTRY(client) entry;
-    SLIST_ENTRY(client) moving; /* among the worker's movers */
-    TAILQ_ENTRY(client) line;   /* of handshakes */
     struct tools *tools;
-    const struct conf_listen *listen;
     const struct client_handler *handler;
-    const struct conf_host *host;   /* chosen by the first header behind TLS */
-    struct link *link;              /* fresh, or the session's; NULL before and after */
-    struct negotiation *login_data; /* NULL when done */
+    struct link *link; /* fresh, or the session's; NULL before and after */
     struct tls *tls;
     struct websocket *web; /* NULL: it speaks XMPP's own streams */
-    struct inflow in;
-    struct buffer out; /* ciphertext (or plaintext before TLS) that the socket did not take */
-    struct buffer say; /* text that waits for the end of a half-written stanza */
-    struct span jid;   /* full JID, once bound. Owned */
-    struct span lang;  /* what the header given to this client gives to its stanzas. Owned */
-    struct span prefixes;
-    struct span said_lang; /* what the client's own header gives to its. Owned */
-    struct span said_prefixes;
-    uint64_t id; /* for the log: unique in the process */
-    uint64_t began_ms;
-    uint64_t login_by_ms; /* it has to have logged in by then (client_entry.h) */
-    size_t share; /* bytes of its session that may still be written before others have their turn */
-    uint64_t wire_out;                      /* bytes given to the kernel */
-    struct client_mark marks[CLIENT_MARKS]; /* the latest, in a ring … */
-    uint8_t mark;                           /* … whose newest is this one */
-    struct admission_place *place; /* among its address's connections that have not authenticated */
-    struct sockaddr_storage peer;
-    ev_io readable, writable;
-    ev_timer timer;
     int fd;
     enum client_phase phase;
     enum login_state login;
-    bool failed;   /* something could not be kept for it: it ends as soon as that is safe */
-    bool broken;   /* nothing more can be sent to it */
-    bool promised; /* a descriptor is kept for the link of its login */
+    bool failed;     /* something could not be kept for it: it ends as soon as that is safe */
+    bool broken;     /* nothing more can be sent to it */
+    bool busy;       /* the server's answer is awaited: nothing more is taken */
+    bool frozen;     /* taken over: nothing more is taken, ever */
+    bool asks;       /* an <r/> is to follow the stanzas */
+    bool closing;    /* it sent its closing tag, and the server's is awaited */
+    bool unread;     /* the session wants it not to be read: the server is too slow */
+    bool taking;     /* its items are being taken, further up on the stack */
+    bool goes_on;    /* something it waited for has come */
+    bool present;    /* it sent its first available presence */
+    bool hands_over; /* messages that an ended session left may be handed over now */
+    bool moves;      /* to another worker, when this turn is over (moves_to) */
     bool expects_proxy;
+    bool delayed;  /* its address connects too fast: nothing is read yet */
+    bool in_line;  /* it shakes hands, and is not read until … */
+    bool has_turn; /* … it has its turn */
+    uint8_t mark;  /* of marks, the newest */
+    enum client_fit fit : 8;
+    size_t share; /* bytes of its session that may still be written before others have their turn */
+    uint64_t wire_out; /* bytes given to the kernel */
+    struct buffer out; /* ciphertext (or plaintext before TLS) that the socket did not take */
+    struct buffer say; /* text that waits for the end of a half-written stanza */
+    struct inflow in;
+    struct span said_lang; /* what the client's own header gives to its stanzas. Owned */
+    struct span said_prefixes;
+    struct span lang; /* what the header given to this client gives to its. Owned */
+    struct span prefixes;
+    ev_io readable, writable;
+    struct client_mark marks[CLIENT_MARKS]; /* the latest, in a ring */
+
+    LIST_ENTRY(client) entry;
+    SLIST_ENTRY(client) moving; /* among the worker's movers */
+    TAILQ_ENTRY(client) line;   /* of handshakes */
+    const struct conf_listen *listen;
+    const struct conf_host *host;   /* chosen by the first header behind TLS */
+    struct negotiation *login_data; /* NULL when done */
+    struct span jid;                /* full JID, once bound. Owned */
+    uint64_t id;                    /* for the log: unique in the process */
+    uint64_t began_ms;
+    uint64_t login_by_ms;          /* it has to have logged in by then (client_entry.h) */
+    struct admission_place *place; /* among its address's connections that have not authenticated */
+    struct sockaddr_storage peer;
+    ev_timer timer;
+    unsigned moves_to;      /* that worker */
+    bool promised;          /* a descriptor is kept for the link of its login */
     bool expects_forwarded; /* its address stands in its HTTP request */
-    bool delayed;           /* its address connects too fast: nothing is read yet */
-    bool in_line;           /* it shakes hands, and is not read until … */
-    bool has_turn;          /* … it has its turn */
     bool header_given;      /* a stream header went to the client: a stream error may follow */
     bool modern;            /* its header said version 1.0 */
-    bool busy;              /* the server's answer is awaited: nothing more is taken */
-    bool frozen;            /* taken over: nothing more is taken, ever */
-    bool asks;              /* an <r/> is to follow the stanzas */
-    bool closing;           /* it sent its closing tag, and the server's is awaited */
-    bool unread;            /* the session wants it not to be read: the server is too slow */
-    bool taking;            /* its items are being taken, further up on the stack */
-    bool goes_on;           /* something it waited for has come */
-    bool present;           /* it sent its first available presence */
-    bool hands_over;        /* messages that an ended session left may be handed over now */
     uint8_t offences;       /* of them, so many have had a line of the log */
-    bool moves;             /* to another worker, when this turn is over … */
-    unsigned moves_to;      /* … which is this one */
 };
+
+/* A hint (fetch.h): the client, which may be NULL, will be written to. */
+static inline void client_fetch(const struct client *c)
+{
+    if (c)
+        fetch(c, offsetof(struct client, marks));
+}
 
 /* Takes the socket, also on failure. NULL if there is no memory. */
 struct client *client_new(struct tools *tools, int fd, const struct conf_listen *listen,

@@ -77,8 +77,10 @@ static void session_element(struct link *l, struct span raw, bool in_tail)
 {
     struct context gives = relay_link_gives(l);
     struct item item;
-    enum xml_verdict verdict = xml_next(l->tools->xml, &gives, raw, &item);
+    enum xml_verdict verdict;
 
+    sm_fetch_room(l->session, true, raw.len); /* while expat judges */
+    verdict = xml_next(l->tools->xml, &gives, raw, &item);
     if (verdict == XML_FINE) {
         session_item(l, &item, raw, in_tail);
         return;

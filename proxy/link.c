@@ -308,8 +308,14 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
 {
     struct link *l = w->data;
     size_t max;
-    char *to = staging(l, &max);
-    ssize_t n = recv(l->fd, to, max, MSG_DONTWAIT);
+    char *to;
+    ssize_t n;
+
+    client_fetch(l->client); /* while the kernel copies */
+    if (l->session)
+        sm_fetch(l->session);
+    to = staging(l, &max);
+    n = recv(l->fd, to, max, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;

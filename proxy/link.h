@@ -8,9 +8,12 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "proxy/inflow.h"
 #include "proxy/parking.h"
 #include "proxy/tools.h"
+#include "sm/fetch.h"
 #include "sm/session.h"
 
 enum link_phase {
@@ -36,51 +39,60 @@ struct link_handler {
     void (*drained)(struct link *l);                  /* more may be sent */
 };
 
+/* What stanzas touch comes first, as in struct client. */
 struct link {
-    LIST_ENTRY(link) entry;
-    TAILQ_ENTRY(link) line;
     struct tools *tools;
     const struct link_handler *handler;
-    const struct conf_host *host;
     struct client *client;      /* that logs in through it, or is attached; NULL: none */
     struct sm_session *session; /* whose link it is; NULL: none yet */
     struct tls *tls;
-    struct inflow in;           /* before the session; afterwards the tail lies in the arena */
-    struct buffer out;          /* before the session, and ciphertext */
-    struct buffer early;        /* written before the handshake with the server was done */
-    struct span id_text;        /* the server's stream id. Owned */
-    struct span lang, prefixes; /* what the server's header gives to its stanzas. Owned */
-    struct span gave_lang, gave_prefixes; /* what our header gives to the client's. Owned */
-    struct span error; /* the server's stream error, as the client is to see it. Owned */
-    struct sockaddr_storage client_peer; /* for the PROXY header */
-    struct sockaddr_storage client_local;
-    uint64_t id;             /* for the log */
-    uint64_t received, sent; /* bytes since connect; of the plaintext, if the link is plaintext */
-    size_t address;          /* which of the host's addresses is being tried */
-    ev_io readable, writable;
-    ev_timer timer;
-    struct parked parked; /* a session's: its socket outlives the process */
     int fd;
     enum link_phase phase;
-    enum link_stage stage;
-    bool gated;   /* it is its turn among the host's logins */
-    bool in_line; /* it waits for that, and what is written to it waits as well */
-    bool starved; /* the system had no descriptor for it, or no memory */
-    bool counted; /* among the descriptors taken */
-    bool secured; /* our own STARTTLS is done */
-    bool modern;  /* the server's header said version 1.0 */
+    bool settling; /* orders are being obeyed, further up on the stack */
     bool reads;
-    bool broken;      /* nothing more can be sent on it */
-    bool eof;         /* the server's end was seen */
+    bool broken;  /* nothing more can be sent on it */
+    bool eof;     /* the server's end was seen */
+    bool in_line; /* its login waits for its turn, and so does what is written to it */
+    bool skips;   /* the rest of a stanza from the server for which there was no memory */
+    bool over;    /* the server's closing tag or stream error was seen */
+    bool departs; /* moves to another worker when this turn is over */
+    uint64_t received, sent; /* bytes since connect; of the plaintext, if the link is plaintext */
+    struct buffer out;       /* before the session, and ciphertext */
+    struct span lang, prefixes;           /* what the server's header gives to its stanzas. Owned */
+    struct span gave_lang, gave_prefixes; /* what our header gives to the client's. Owned */
+    ev_io readable, writable;
+
+    LIST_ENTRY(link) entry;
+    TAILQ_ENTRY(link) line;
+    const struct conf_host *host;
+    struct inflow in;    /* before the session; afterwards the tail lies in the arena */
+    struct buffer early; /* written before the handshake with the server was done */
+    struct span id_text; /* the server's stream id. Owned */
+    struct span error;   /* the server's stream error, as the client is to see it. Owned */
+    struct sockaddr_storage client_peer; /* for the PROXY header */
+    struct sockaddr_storage client_local;
+    uint64_t id;    /* for the log */
+    size_t address; /* which of the host's addresses is being tried */
+    ev_timer timer;
+    struct parked parked; /* a session's: its socket outlives the process */
+    enum link_stage stage;
+    bool gated;       /* it is its turn among the host's logins */
+    bool starved;     /* the system had no descriptor for it, or no memory */
+    bool counted;     /* among the descriptors taken */
+    bool secured;     /* our own STARTTLS is done */
+    bool modern;      /* the server's header said version 1.0 */
     bool inactive;    /* the last CSI state that was passed upstream, before there was a session */
-    bool skips;       /* the rest of a stanza from the server for which there was no memory */
-    bool over;        /* the server's closing tag or stream error was seen */
     bool ended;       /* our closing tag was said */
-    bool settling;    /* orders are being obeyed, further up on the stack */
-    bool departs;     /* moves to another worker when this turn is over */
     bool awaited;     /* a new login's bind waits for this link's end */
     uint8_t offences; /* of the server, so many have had a line of the log */
 };
+
+/* A hint (fetch.h): the link, which may be NULL, will have something to do. */
+static inline void link_fetch(const struct link *l)
+{
+    if (l)
+        fetch(l, offsetof(struct link, entry));
+}
 
 /* Of a server's stanza, in bytes: it may fill a queue by itself, but it may always be as long as a
  * client's. */

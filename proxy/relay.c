@@ -237,14 +237,26 @@ void relay_pass_other(struct client *c, const struct item *item, struct span raw
 
 /* --- from the server --- */
 
+static bool is_from_host(const struct link *l, const struct item *item)
+{
+    return !item->from.p || span_eq(item->from, span_of(l->host->domain));
+}
+
+/* Who the session's client is. Not near to what else stanzas touch: most do without. */
+static struct span own_jid(const struct link *l)
+{
+    struct sm_text jid = sm_session_identity(l->session).jid;
+
+    return (struct span){jid.p, jid.len};
+}
+
 /* An answer to a ping of Holdfast's own; swallowed, whoever it finds waiting. */
 static bool take_probe_answer(struct link *l, const struct item *item)
 {
-    struct span domain = span_of(l->host->domain);
     uint64_t id;
 
     if (item->kind != ITEM_IQ || (item->type != TYPE_RESULT && item->type != TYPE_ERROR) ||
-        (item->from.p && !span_eq(item->from, domain)) ||
+        !is_from_host(l, item) ||
         !sm_wire_probe_id(&id, (struct sm_text){item->id.p, item->id.len}))
         return false;
     return orders_tell(l, (struct sm_event){.type = SM_PROBE_ANSWER, .probe = id});
@@ -254,13 +266,10 @@ static bool take_probe_answer(struct link *l, const struct item *item)
  */
 static bool take_ping(struct link *l, const struct item *item)
 {
-    struct span domain = span_of(l->host->domain);
-    struct sm_identity who = sm_session_identity(l->session);
-    struct span jid = {who.jid.p, who.jid.len};
     struct sink k = relay_sink(l->tools);
 
     if (item->kind != ITEM_IQ || item->type != TYPE_GET || item->payload != PAYLOAD_PING ||
-        (item->from.p && !span_eq(item->from, domain)) || (item->to.p && !span_eq(item->to, jid)) ||
+        !is_from_host(l, item) || (item->to.p && !span_eq(item->to, own_jid(l))) ||
         !relay_has_room(l))
         return false;
     stanza_result(&k, item, SPAN_NONE);
@@ -273,7 +282,6 @@ static bool take_ping(struct link *l, const struct item *item)
 
 bool relay_take(struct link *l, const struct item *item, struct span raw, bool in_tail)
 {
-    struct sm_identity who = sm_session_identity(l->session);
     enum sm_fate fate = relay_fate(item);
     struct sm_event event = {.type = SM_TO_CLIENT,
                              .stanza = {.xml = in_tail ? NULL : raw.p,
@@ -286,8 +294,7 @@ bool relay_take(struct link *l, const struct item *item, struct span raw, bool i
         return false;
     l->tools->counters.stanzas_out++;
     if (fate == SM_FATE_REFUSE)
-        event.stanza.request =
-            relay_request(item, item->from, (struct span){who.jid.p, who.jid.len});
+        event.stanza.request = relay_request(item, item->from, own_jid(l));
     orders_tell(l, event);
     return true;
 }

@@ -135,17 +135,27 @@ static void note_written(struct link *l)
         client_wrote(l->client, view.acked + view.passed);
 }
 
+/* Both headers are older than the session's first stanza on this connection. */
+static bool fits(const struct link *l, struct client *c)
+{
+    struct context gives = relay_link_gives(l), has = relay_client_has(c);
+
+    if (c->fit == CLIENT_FIT_UNKNOWN)
+        c->fit = !client_stands_alone(c) && span_eq(gives.lang, has.lang) &&
+                         span_eq(gives.prefixes, has.prefixes)
+                     ? CLIENT_FITS
+                     : CLIENT_FITS_NOT;
+    return c->fit == CLIENT_FITS;
+}
+
 void serve_client(struct link *l)
 {
     struct client *c = l->client;
-    struct context gives = relay_link_gives(l), has;
     bool passes;
 
     if (!c || client_blocked(c))
         return;
-    has = relay_client_has(c);
-    passes = !client_stands_alone(c) && span_eq(gives.lang, has.lang) &&
-             span_eq(gives.prefixes, has.prefixes);
+    passes = fits(l, c);
     write_texts(l);
     while (!client_blocked(c) && write_some(l, passes))
         if (client_unflushed(c) >= PIECE_MAX)

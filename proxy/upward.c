@@ -186,8 +186,11 @@ static void client_element(struct client *c, struct span raw, bool pipelined)
 {
     struct context gives = relay_client_gives(c);
     struct item item;
-    enum xml_verdict verdict = xml_next(c->tools->xml, &gives, raw, &item);
+    enum xml_verdict verdict;
 
+    if (c->link && c->link->session)
+        sm_fetch_room(c->link->session, false, raw.len); /* while expat judges */
+    verdict = xml_next(c->tools->xml, &gives, raw, &item);
     if (verdict == XML_TOO_BIG)
         skipped(c, raw);
     else if (verdict == XML_NOT_WELL_FORMED && c->web && !span_utf8(raw))

@@ -6,6 +6,8 @@
  */
 #include "sm/queue.h"
 
+#include "sm/fetch.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -193,6 +195,18 @@ void queue_committed(struct queue *h)
     h->committed = q->extent;
     h->committed_size = q->size;
     h->committed_end = q->end + q->tail;
+}
+
+enum { FETCHED_MAX = 512 }; /* the processor itself sees a longer run coming */
+
+void queue_fetch(const struct queue *h, size_t len)
+{
+    const struct sm_queue *q = h->q;
+
+    if (!q->extent)
+        return;
+    fetch(arena_at(h->arena, q->extent + q->end), len < FETCHED_MAX ? len : FETCHED_MAX);
+    fetch(arena_at(h->arena, entry_place(q, q->count)), ENTRY);
 }
 
 /* --- at the young end --- */

@@ -71,6 +71,9 @@ void queue_committed(struct queue *h);
  * the next commit does not fail. False, and nothing changed, if there is no memory. */
 [[nodiscard]] bool queue_reserve(struct queue *h, size_t cost);
 
+/* A hint: a stanza of so many bytes will be pushed. */
+void queue_fetch(const struct queue *h, size_t len);
+
 /* --- at the young end --- */
 
 /* Copies the stanza (s->late becomes a mark; answered is not looked at), before the tail if there

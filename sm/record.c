@@ -6,6 +6,7 @@
 #include "sm/record.h"
 
 #include "sm/deaths.h"
+#include "sm/fetch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -150,6 +151,14 @@ static uint64_t slot_at(const struct arena *a, uint32_t slot)
 const struct record_slot *record_slot(const struct arena *a, uint32_t slot)
 {
     return arena_at(a, slot_at(a, slot));
+}
+
+void record_fetch(const struct arena *a, uint32_t slot, const struct sm_record *r)
+{
+    const struct record_slot *s = record_slot(a, slot);
+
+    fetch(s, offsetof(struct record_slot, copy));
+    fetch(&s->copy[(r->commit + 1) & 1], sizeof *r);
 }
 
 int record_new(struct arena *a, struct sm_id *id, const struct sm_identity *identity)

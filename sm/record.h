@@ -68,6 +68,9 @@ struct record_slot {   /* in the arena */
     struct sm_record copy[2];
 };
 
+/* A hint: *r will be committed to that slot. */
+void record_fetch(const struct arena *a, uint32_t slot, const struct sm_record *r);
+
 /* A vacant slot gets id (slot and generation in it are filled in) and a copy of the identity. Not
  * valid before the first commit. -ENOMEM: nothing changed. */
 [[nodiscard]] int record_new(struct arena *a, struct sm_id *id, const struct sm_identity *identity);

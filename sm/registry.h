@@ -13,17 +13,18 @@
 
 enum { REGISTRY_CLASSES = 33 };
 
+/* What a commit touches comes last, next to the rest of that in a session. */
 struct registry_node {
     struct sm_text account, jid; /* loans from the arena */
-    uint32_t slot;
+    struct registry_node *account_next, *jid_next;
+    struct registry_node *size_prev, *size_next;
     uint32_t account_hash, jid_hash;
+    uint32_t slot;
     uint32_t heap_at;     /* place in the heap; UINT32_MAX: in none */
     uint64_t deadline_ms; /* the true one; UINT64_MAX: none */
     uint64_t leaving;     /* its bytes if its end has begun: they will be free soon; otherwise 0 */
-    struct registry_node *account_next, *jid_next;
-    struct registry_node *size_prev, *size_next;
-    uint8_t size_class; /* of the detached: 1 + binary logarithm of its bytes; 0: in no list */
-    bool left;          /* struct core_left, without a handle; otherwise struct sm_session */
+    uint8_t size_class;   /* of the detached: 1 + binary logarithm of its bytes; 0: in no list */
+    bool left;            /* struct core_left, without a handle; otherwise struct sm_session */
 };
 
 struct registry_key {

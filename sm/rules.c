@@ -124,13 +124,14 @@ static void enter(struct sm_session *s, enum sm_state state, uint64_t now_ms)
     s->record.since_ms = now_ms;
 }
 
-/* What moved no more than a cursor is in the next commit, whenever that comes: a successor learns from
- * the kernel how far the link got, and an attached client's connection does not outlive us. */
+/* What moved no more than a cursor is in the next commit, whenever that comes: a successor learns
+ * from the kernel how far the link got, and an attached client's connection does not outlive us. */
 static bool found_anew(const struct sm_session *s, int event)
 {
     if (event == SM_LINK_SENT)
         return s->record.state == SM_LIVE || s->record.state == SM_HELD;
-    return event == SM_CLIENT_WROTE || event == SM_CLIENT_BYTES; /* the latter changes clocks only */
+    return event == SM_CLIENT_WROTE ||
+           event == SM_CLIENT_BYTES; /* the latter changes clocks only */
 }
 
 bool sm_rules_apply(struct sm_session *s, int event, const struct sm_event *told,

@@ -8,6 +8,7 @@
 #include "sm/acks.h"
 #include "sm/asks.h"
 #include "sm/ending.h"
+#include "sm/fetch.h"
 #include "sm/rules.h"
 #include "sm/session_priv.h"
 #include "sm/wire.h"
@@ -100,6 +101,19 @@ void sm_commit(struct sm_session *s)
     else
         core_idle(s->core, s, next_ms);
     s->changed = s->held_now = false;
+}
+
+/* --- the processor's caches --- */
+
+void sm_fetch(const struct sm_session *s)
+{
+    fetch(s, sizeof *s);
+}
+
+void sm_fetch_room(const struct sm_session *s, bool to_client, size_t len)
+{
+    record_fetch(&s->core->arena, s->node.slot, &s->record);
+    queue_fetch(to_client ? &s->down : &s->up, len);
 }
 
 /* --- the tail --- */

@@ -72,6 +72,11 @@ bool sm_step(struct sm_session *s, const struct sm_event *event, struct sm_order
 /* Makes the batch true. Cheap if nothing changed. */
 void sm_commit(struct sm_session *s);
 
+/* Hints (fetch.h): the session will be told something; and, when that much is here already, a
+ * stanza of so many bytes will be put into one of its queues and committed. */
+void sm_fetch(const struct sm_session *s);
+void sm_fetch_room(const struct sm_session *s, bool to_client, size_t len);
+
 /* --- the tail: bytes of the link's next stanza, which is not whole yet --- */
 
 /* Appends to the tail. False, and nothing changed, if there is no memory: the session is to be
