@@ -79,8 +79,11 @@ static void say_goodbye(struct client *c, enum end end, struct span text)
 /* The connection's own end; its session, if it has one, is told by the caller. */
 static void end_connection(struct client *c, enum end end, struct span text)
 {
-    bool speaks = can_speak(c, end);
+    bool speaks;
 
+    if (c->link && c->link->client == c)
+        orders_settle(c->link);
+    speaks = can_speak(c, end);
     c->tools->counters.closed++;
     c->tools->counters.ends[end]++;
     log_at(end == END_CROWD ? LOG_DEBUG : LOG_INFO, "closed", f_u64("conn", c->id),
@@ -339,6 +342,7 @@ static void free_session(struct link *l, const char *sid)
     struct sm_core *core = sm_session_core(l->session);
     struct sm_counts before = sm_core_counts(core), after;
 
+    orders_forget(l);
     sm_session_free(l->session, tools_now());
     l->session = NULL;
     after = sm_core_counts(core);

@@ -49,6 +49,7 @@ struct link {
     int fd;
     enum link_phase phase;
     bool settling; /* orders are being obeyed, further up on the stack */
+    bool due;      /* something is to be written or sent when the turn is over (orders.h) */
     bool reads;
     bool broken;  /* nothing more can be sent on it */
     bool eof;     /* the server's end was seen */
@@ -61,6 +62,7 @@ struct link {
     struct span lang, prefixes;           /* what the server's header gives to its stanzas. Owned */
     struct span gave_lang, gave_prefixes; /* what our header gives to the client's. Owned */
     ev_io readable, writable;
+    TAILQ_ENTRY(link) due_entry;
 
     LIST_ENTRY(link) entry;
     TAILQ_ENTRY(link) line;

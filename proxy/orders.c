@@ -19,8 +19,26 @@ void orders_begin(struct link *l)
     sm_core_work(sm_session_core(l->session), l->session);
 }
 
+/* What brings about another state than that in which there was something to be written. */
+static bool changes_all(enum sm_event_type type)
+{
+    switch (type) {
+    case SM_LINK_CLOSED:
+    case SM_CLIENT_CLOSE:
+    case SM_CLIENT_GONE:
+    case SM_RESUME:
+    case SM_FINISH:
+    case SM_DETACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool orders_tell(struct link *l, struct sm_event event)
 {
+    if (l->due && changes_all(event.type))
+        orders_settle(l);
     event.now_ms = tools_now();
     return sm_step(l->session, &event, l->tools->orders);
 }
@@ -66,6 +84,60 @@ static void resumed(struct link *l)
     c->goes_on = true;
 }
 
+/* --- what goes out when the turn is over --- */
+
+enum {
+    SERVICE = SM_DO_SAY | SM_DO_WRITE | SM_DO_ASK | SM_DO_SEND,
+    DUE_MANY = 32, /* so many links do not wait for the end of a long turn */
+};
+
+static void put_off(struct link *l)
+{
+    struct tools *tools = l->tools;
+
+    if (l->due)
+        return;
+    l->due = true;
+    TAILQ_INSERT_TAIL(&tools->due, l, due_entry);
+    if (++tools->due_count == DUE_MANY)
+        ev_feed_event(tools->loop, &tools->due_many, 0);
+}
+
+void orders_forget(struct link *l)
+{
+    if (!l->due)
+        return;
+    l->due = false;
+    TAILQ_REMOVE(&l->tools->due, l, due_entry);
+    l->tools->due_count--;
+}
+
+static void serve(struct link *l)
+{
+    orders_forget(l);
+    serve_client(l);
+    orders_send(l);
+}
+
+void orders_settle(struct link *l)
+{
+    if (!l->due)
+        return;
+    sm_commit(l->session);
+    serve(l);
+}
+
+void orders_serve_due(struct tools *tools)
+{
+    struct link *l;
+
+    while ((l = TAILQ_FIRST(&tools->due))) {
+        orders_begin(l);
+        serve(l);
+        orders_obey(l);
+    }
+}
+
 /* Obeys one round of orders; what they bring about may be orders again. */
 static void obey(struct link *l, uint32_t todo, struct sm_orders *given)
 {
@@ -75,10 +147,10 @@ static void obey(struct link *l, uint32_t todo, struct sm_orders *given)
         relay_say(l, (struct span){given->text, given->text_len});
     if (todo & SM_DO_ASK && l->client)
         l->client->asks = true;
-    if (todo & (SM_DO_SAY | SM_DO_WRITE | SM_DO_ASK))
-        serve_client(l);
-    if (todo & SM_DO_SEND)
-        orders_send(l);
+    if (todo & ~(SERVICE | SM_DO_CHECK_TCP)) /* what comes of these comes behind what was said */
+        serve(l);
+    else if (todo & SERVICE)
+        put_off(l);
     if (todo & SM_DO_RESUMED)
         resumed(l);
     if (todo & SM_DO_TOO_HIGH && l->client) {

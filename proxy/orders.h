@@ -19,6 +19,18 @@ bool orders_tell(struct link *l, struct sm_event event);
  * the session may be gone (l->session NULL), and so may the client. */
 void orders_obey(struct link *l);
 
+/* What is committed is written and sent when the turn is over, all sessions' together: so a peer on
+ * this machine is woken once and not for each stanza. With many it is done at once, behind the
+ * event at hand. What was received is committed before, as ever. */
+void orders_serve_due(struct tools *tools);
+
+/* The same of one link at once, since it would be too late: for whoever ends the link, its client
+ * or its session. Commits. */
+void orders_settle(struct link *l);
+
+/* The link's session is to be freed. */
+void orders_forget(struct link *l);
+
 /* Sends what is committed for the server, as much as its socket takes. */
 void orders_send(struct link *l);
 

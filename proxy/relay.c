@@ -122,7 +122,7 @@ void relay_failed(struct client *c, bool ns2, const char *condition, bool has_h,
 
     if (c->link && c->link->session && c->link->client == c) {
         relay_say(c->link, (struct span){text, len});
-        serve_client(c->link);
+        c->tools->orders->todo |= SM_DO_SAY;
     } else {
         client_say(c, (struct span){text, len});
         client_flush(c);

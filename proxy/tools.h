@@ -86,6 +86,9 @@ struct tools {
     ev_timer sessions_timer;       /* for the earliest deadline of any session: */
     uint64_t armed_ms;             /* CLOCK_BOOTTIME; UINT64_MAX: none */
     unsigned workers;              /* in the process: an arena's worker is its number modulo this */
+    struct link_line due;          /* links that are served when the turn is over … */
+    unsigned due_count;            /* … so many, … */
+    ev_prepare due_many;           /* … or earlier, by this event */
     struct movers movers;          /* clients that go to another worker when the turn is over */
     struct gate *gates;            /* one for each host of conf */
     struct client_line handshakes; /* that wait for another turn (client_line.h) … */

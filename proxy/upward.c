@@ -275,9 +275,19 @@ static size_t held(const struct client *c)
     return c->web ? websocket_held(c->web, &c->in) : buffer_len(&c->in.kept);
 }
 
+/* Answers to what came in one turn go out before they are too many to be kept. */
+static void answer_many(struct client *c)
+{
+    bool many = buffer_len(&c->say) > HELD_MAX;
+
+    if (many || sm_orders_full(c->tools->orders))
+        orders_obey(c->link);
+    if (many && c->link)
+        orders_settle(c->link);
+}
+
 static void take_items(struct client *c, struct span fresh)
 {
-
     c->taking = true;
     while (c->phase == CLIENT_OPEN && !waits(c)) {
         struct span raw;
@@ -288,9 +298,8 @@ static void take_items(struct client *c, struct span fresh)
         if (found == INFLOW_MORE)
             break;
         client_item(c, found, raw, fresh.len || inflow_waits(&c->in));
-        if (c->phase == CLIENT_OPEN && c->link && c->link->session &&
-            sm_orders_full(c->tools->orders))
-            orders_obey(c->link);
+        if (c->phase == CLIENT_OPEN && c->link && c->link->session)
+            answer_many(c);
     }
     c->taking = false;
     if (c->phase == CLIENT_OPEN && !hold(c, fresh))

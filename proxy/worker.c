@@ -172,6 +172,13 @@ static bool all_ended(const struct worker *w)
     return true;
 }
 
+static void on_due_many(struct ev_loop *, ev_prepare *p, int)
+{
+    struct worker *w = p->data;
+
+    orders_serve_due(&w->tools);
+}
+
 static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
 {
     struct worker *w = p->data;
@@ -183,6 +190,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
             move(c);
     }
     orders_relieve(&w->tools);
+    orders_serve_due(&w->tools);
     bury(&w->tools);
     listeners_go_on(&w->listeners);
     client_line_move(&w->tools);
@@ -269,6 +277,7 @@ static int tools_begin(struct worker *w, unsigned index)
     t->workers = w->setup->workers;
     t->next_id = 1;
     TAILQ_INIT(&t->handshakes);
+    TAILQ_INIT(&t->due);
     for (unsigned i = 0; i < SM_ARENAS; i++) {
         t->arena_fds[i] = w->setup->arena_fds[i];
         if (i % w->setup->workers == index)
@@ -308,10 +317,13 @@ int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
     }
     ev_async_init(&w->wake, on_mail);
     ev_prepare_init(&w->turn_over, on_turn_over);
+    ev_prepare_init(&w->tools.due_many, on_due_many); /* fed, never started */
+    ev_set_priority(&w->tools.due_many, EV_MAXPRI);
     ev_timer_init(&w->housekeeping, on_housekeeping, HOUSEKEEPING_S, HOUSEKEEPING_S);
     ev_init(&w->tools.sessions_timer, on_sessions);
     ev_set_priority(&w->tools.sessions_timer, TOOLS_CLOCKS);
     w->wake.data = w->turn_over.data = w->housekeeping.data = w;
+    w->tools.due_many.data = w;
     w->tools.sessions_timer.data = w;
     ev_async_start(w->tools.loop, &w->wake);
     ev_prepare_start(w->tools.loop, &w->turn_over);

@@ -191,7 +191,12 @@ class PressureSteps:
         """Its clocks pass so much meanwhile, and what comes to it waits."""
         process = self.daemon.process
         process.send_signal(signal.SIGSTOP)
-        threading.Timer(float(seconds), process.send_signal, (signal.SIGCONT,)).start()
+        self.wait_for(lambda: set(self.daemon.thread_states()) == {"T"}, "it to stand still")
+        if seconds:
+            threading.Timer(float(seconds), process.send_signal, (signal.SIGCONT,)).start()
+
+    def goes_on(self):
+        self.daemon.process.send_signal(signal.SIGCONT)
 
     def memory_lacks(self, text):
         text = self.caught.fill(text)
@@ -276,7 +281,8 @@ STEPS = (
     (r"guests leave", PressureSteps.guests_leave),
     (r"daemon may open (\d+) descriptors", PressureSteps.may_open),
     (r"daemon rests", PressureSteps.rests),
-    (r"daemon stands still for (\d+) s", PressureSteps.stands_still),
+    (r"daemon stands still(?: for (\d+) s)?", PressureSteps.stands_still),
+    (r"daemon goes on", PressureSteps.goes_on),
     (r"daemon began with (.*)", PressureSteps.began_with),
     (r"daemon's memory lacks (.*)", PressureSteps.memory_lacks),
     (r"daemon's memory has (.*)", PressureSteps.memory_has),
