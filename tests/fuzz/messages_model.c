@@ -133,7 +133,7 @@ struct span messages_element(struct span document)
 {
     struct place p = {.parser = XML_ParserCreate("UTF-8"), .begins = -1, .ends = -1};
     struct span text = behind_declaration(document);
-    bool fine = text.len > 1 && text.p[1] != '?';
+    bool fine = text.len > 1 && text.p[0] == '<' && text.p[1] != '?'; /* no byte order mark */
 
     XML_SetUserData(p.parser, &p);
     XML_SetElementHandler(p.parser, on_start, on_end);

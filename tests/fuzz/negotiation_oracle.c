@@ -261,6 +261,7 @@ static void resumed(struct client_peer *c, const struct wire_element *e)
     if (!is_counted(c)) { /* from here on nobody knows what the session has taken */
         if ((m = model_of(previd)))
             m->client = c;
+        c->bound = true; /* what looks like the answer to a bind is a stanza of the session's */
         return;
     }
     HOLDS(m && previd && !strcmp(m->id, previd), "resumed %s", previd);
