@@ -70,7 +70,8 @@ void sm_core_free(struct sm_core *core);
 void sm_core_left_done(struct sm_core *core, struct sm_text jid);
 
 /* A range of memory whose pages hold nothing any more, to be given back to the system at once,
- * before anything else is asked; false: none. For a slow timer: a little is always kept for reuse.
+ * before anything else is asked; false: none. For a slow timer: a little is kept for reuse for a
+ * while.
  */
 [[nodiscard]] bool sm_core_spare(struct sm_core *core, size_t *offset, size_t *len);
 

@@ -238,6 +238,7 @@ bool sm_unconfirmed(struct sm_session *s, struct sm_stanza *out)
 {
     struct sm_record *r = &s->record;
 
+    s->half_sent |= queue_within(&s->up);
     while ((s->link_dead || r->state == SM_OVER) && sm_later(r->said, r->confirmed) &&
            queue_nth(&s->up, 0, out)) {
         bool counted = queue_nth_counted(&s->up, 0);

@@ -121,7 +121,7 @@ int extents_init(struct extents *e, uint64_t len)
 {
     int r = 0;
 
-    *e = (struct extents){.len = len};
+    *e = (struct extents){.len = len, .spare_kept = SPARE_KEPT};
     for (unsigned o = EXTENT_MIN_ORDER; o <= EXTENT_MAX_ORDER && !r; o++)
         r = extent_set_init(of_order(e, o), len >> o);
     if (!r)
@@ -167,6 +167,7 @@ static void use_pages(struct extents *e, uint64_t at, size_t size)
         if (extent_set_has(&e->spare, page)) {
             extent_set_drop(&e->spare, page);
             e->spare_pages--;
+            e->stirred = true;
         }
     }
 }
@@ -232,17 +233,24 @@ void extents_give(struct extents *e, uint64_t at, size_t size)
         extent_set_add(&e->spare, page);
         e->spare_pages++;
     }
+    e->stirred = true;
 }
 
 bool extents_spare(struct extents *e, uint64_t *at, size_t *len)
 {
-    if (e->spare_pages <= SPARE_KEPT)
+    if (e->stirred)
+        e->spare_kept = SPARE_KEPT;
+    if (e->spare_pages <= e->spare_kept) {
+        if (!e->stirred)
+            e->spare_kept /= 2;
+        e->stirred = false;
         return false;
+    }
 
     uint64_t page = extent_set_greatest(&e->spare) + 1;
     size_t run = 0;
 
-    while (page && e->spare_pages > SPARE_KEPT && extent_set_has(&e->spare, page - 1)) {
+    while (page && e->spare_pages > e->spare_kept && extent_set_has(&e->spare, page - 1)) {
         page--;
         run++;
         extent_set_drop(&e->spare, page);

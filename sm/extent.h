@@ -44,6 +44,8 @@ struct extents {
     struct extent_set free[EXTENT_ORDERS]; /* blocks of that order, by their number */
     struct extent_set spare;               /* pages that hold nothing and were in use before */
     size_t spare_pages;
+    size_t spare_kept; /* so many of them stay for reuse */
+    bool stirred;      /* pages became spare or were used again, since that was last looked at */
     uint64_t len;
 };
 
@@ -61,6 +63,7 @@ void extents_clear(struct extents *e);
 [[nodiscard]] bool extents_claim(struct extents *e, uint64_t at, size_t size);
 void extents_give(struct extents *e, uint64_t at, size_t size);
 
-/* A run of pages that were in use and hold nothing; the highest first, and only while 64 KB of such
- * pages stay behind it for reuse. False: none. */
+/* A run of pages that were in use and hold nothing; the highest first. 64 KB of such pages stay for
+ * reuse, and each time that it was false and nothing was stirred since, half of these. False: none.
+ */
 [[nodiscard]] bool extents_spare(struct extents *e, uint64_t *at, size_t *len);

@@ -180,7 +180,7 @@ bool sm_finished_sending(const struct sm_session *s)
 
 bool sm_sends_within(const struct sm_session *s)
 {
-    return queue_within(&s->up);
+    return s->half_sent || queue_within(&s->up);
 }
 
 /* --- levels --- */

@@ -48,6 +48,7 @@ struct sm_session {
     bool link_heard;  /* something was read from the link since the probe */
     bool tcp_counts;  /* a probe is overdue while other traffic flows */
     bool link_dead;
+    bool half_sent;    /* what was half on the link has left the queue since */
     bool returning;    /* SM_DO_RETURN was ordered */
     bool down_full;    /* with a quarter of hysteresis: the link is not read */
     bool up_full;      /* the same: the client is not read */

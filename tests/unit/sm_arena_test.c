@@ -298,6 +298,33 @@ static void pages_that_hold_nothing_any_more_are_spare_once(void **)
     done_with(&a);
 }
 
+/* As a timer asks: until there is no more. */
+static size_t spare_now(struct arena *a)
+{
+    size_t at, len, sum = 0;
+
+    while (arena_spare(a, &at, &len))
+        sum += len;
+    return sum;
+}
+
+static void what_is_kept_for_reuse_and_not_used_is_spare_bit_by_bit(void **)
+{
+    struct arena a = arena_of(SIZE);
+
+    arena_give(&a, arena_take(&a, 65536), 65536);
+    assert_int_equal(spare_now(&a), 0);
+    assert_int_equal(spare_now(&a), 0); /* it was not stirred since */
+    assert_int_equal(spare_now(&a), 32768);
+    assert_int_equal(spare_now(&a), 16384);
+    arena_give(&a, arena_take(&a, 65536), 65536);
+    assert_int_equal(spare_now(&a), 0);
+    for (int i = 0; i < 7; i++)
+        (void)spare_now(&a);
+    assert_int_equal(a.extents.spare_pages, 0);
+    done_with(&a);
+}
+
 /* Spare pages are none of those that hold something; gives how many bytes. */
 static size_t spare_beside(struct arena *a, const uint64_t *at, int count)
 {
@@ -415,6 +442,7 @@ int main(void)
         cmocka_unit_test(slots_are_dealt_out_from_the_lowest),
         cmocka_unit_test(pages_never_used_are_not_spare),
         cmocka_unit_test(pages_that_hold_nothing_any_more_are_spare_once),
+        cmocka_unit_test(what_is_kept_for_reuse_and_not_used_is_spare_bit_by_bit),
         cmocka_unit_test(a_page_with_anything_in_it_is_not_spare),
         cmocka_unit_test(a_page_in_use_again_is_not_spare),
         cmocka_unit_test(each_store_is_seen),

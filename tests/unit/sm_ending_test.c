@@ -276,6 +276,7 @@ static void what_was_said_but_not_confirmed_is_given_back(void **)
     resume(r, 0);
     pass_ms(r, SM_ACK_WAIT_MS); /* <resumed h='3'/> */
     to_server(r, "<c/>");
+    STEP(r, SM_LINK_SENT, .count = 2);
     STEP(r, SM_LINK_CLOSED, .end = SM_END_LINK);
     assert_true(told(r, SM_DO_UNCONFIRMED));
     assert_true(sm_unconfirmed(r->s, &out));
@@ -285,6 +286,7 @@ static void what_was_said_but_not_confirmed_is_given_back(void **)
     assert_memory_equal(out.xml, "<b/>", 4);
     assert_false(sm_unconfirmed(r->s, &out));
     assert_int_equal(sm_core_counts(r->core).unconfirmed, 2);
+    assert_true(sm_sends_within(r->s)); /* <a/>, half of it */
     rig_free_clean(r);
 }
 
