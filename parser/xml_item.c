@@ -62,28 +62,34 @@ static const struct {
     {"headline", TYPE_HEADLINE},
 };
 
-/* Children that do not make a message worth keeping. A name, or a whole namespace. */
-static const char *const no_content[] = {
-    IN("http://jabber.org/protocol/chatstates", ""), /* XEP-0085 */
-    IN(NS_CLIENT, "thread"),
-    IN("urn:xmpp:receipts", "request"),        /* XEP-0184 */
-    IN("urn:xmpp:chat-markers:0", "markable"), /* XEP-0333 */
-    IN("urn:xmpp:hints", ""),                  /* XEP-0334 */
-    IN("urn:xmpp:sid:0", ""),                  /* XEP-0359 */
-    IN("urn:xmpp:carbons:2", ""), /* XEP-0280: a copy, which its sender never sent here */
-    IN("urn:xmpp:mam:2", ""),     /* XEP-0313: from the archive, where it stays */
-    IN("urn:xmpp:mam:1", ""),
-    IN("urn:xmpp:mam:0", ""),
-    IN(NS_DELAY, "delay"),
+/* A name, or a whole namespace. */
+#define ROW(ns, name)                                                                              \
+    {                                                                                              \
+        IN(ns, name), sizeof(IN(ns, name)) - 1                                                     \
+    }
+
+/* Children that do not make a message worth keeping. */
+static const struct span no_content[] = {
+    ROW("http://jabber.org/protocol/chatstates", ""), /* XEP-0085 */
+    ROW(NS_CLIENT, "thread"),
+    ROW("urn:xmpp:receipts", "request"),        /* XEP-0184 */
+    ROW("urn:xmpp:chat-markers:0", "markable"), /* XEP-0333 */
+    ROW("urn:xmpp:hints", ""),                  /* XEP-0334 */
+    ROW("urn:xmpp:sid:0", ""),                  /* XEP-0359 */
+    ROW("urn:xmpp:carbons:2", ""), /* XEP-0280: a copy, which its sender never sent here */
+    ROW("urn:xmpp:mam:2", ""),     /* XEP-0313: from the archive, where it stays */
+    ROW("urn:xmpp:mam:1", ""),
+    ROW("urn:xmpp:mam:0", ""),
+    ROW(NS_DELAY, "delay"),
 };
 
 static const struct {
-    const char *ns;
+    struct span ns;
     enum item_payload payload;
 } payloads[] = {
-    {IN(NS_BIND, ""), PAYLOAD_BIND},
-    {IN(NS_IQ_AUTH, ""), PAYLOAD_AUTH},
-    {IN("jabber:iq:register", ""), PAYLOAD_REGISTER},
+    {ROW(NS_BIND, ""), PAYLOAD_BIND},
+    {ROW(NS_IQ_AUTH, ""), PAYLOAD_AUTH},
+    {ROW("jabber:iq:register", ""), PAYLOAD_REGISTER},
 };
 
 static bool has_prefix(const char *s, const char *prefix)
@@ -91,12 +97,17 @@ static bool has_prefix(const char *s, const char *prefix)
     return !strncmp(s, prefix, strlen(prefix));
 }
 
-/* True if the row is that name, or that name's namespace. */
-static bool covers(const char *row, const char *name)
+/* Most texts differ in their first byte already. */
+static bool same(const char *a, const char *b)
 {
-    size_t len = strlen(row);
+    return *a == *b && !strcmp(a, b);
+}
 
-    return !strncmp(name, row, len) && (!name[len] || row[len - 1] == XML_SEPARATOR[0]);
+/* True if the row is that name, or that name's namespace. */
+static bool covers(struct span row, const char *name)
+{
+    return *name == *row.p && !strncmp(name, row.p, row.len) &&
+           (!name[row.len] || row.p[row.len - 1] == XML_SEPARATOR[0]);
 }
 
 static bool is_sm(const char *name)
@@ -108,7 +119,7 @@ static bool is_sm(const char *name)
 static enum item_kind kind_of(const char *name)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (!strcmp(name, kinds[i].name))
+        if (same(name, kinds[i].name))
             return kinds[i].kind;
     return is_sm(name) ? ITEM_SM_OTHER : ITEM_OTHER;
 }
@@ -116,7 +127,7 @@ static enum item_kind kind_of(const char *name)
 static enum item_type type_of(const char *value)
 {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(value, types[i].name))
+        if (same(value, types[i].name))
             return types[i].type;
     return TYPE_OTHER;
 }
@@ -126,7 +137,7 @@ static bool take_value(struct xml *x, struct span *out, const char *wanted, cons
 {
     size_t len;
 
-    if (strcmp(attribute[0], wanted))
+    if (!same(attribute[0], wanted))
         return false;
     len = strlen(attribute[1]);
     if (len > XML_VALUE_MAX) {
@@ -147,7 +158,7 @@ static void take_stanza_attribute(struct xml *x, const char **attribute)
     if (take_value(x, &item->id, "id", attribute) ||
         take_value(x, &item->from, "from", attribute) || take_value(x, &item->to, "to", attribute))
         return;
-    if (!strcmp(attribute[0], "type"))
+    if (same(attribute[0], "type"))
         item->type = type_of(attribute[1]);
 }
 
@@ -179,7 +190,7 @@ static void read_root(struct xml *x, const char *name, const char **attributes)
             take_stanza_attribute(x, a);
         else if (sm)
             take_sm_attribute(x, a);
-        if (!strcmp(a[0], XML_LANG))
+        if (same(a[0], XML_LANG))
             item->flags |= ITEM_LANG;
     }
 }
@@ -196,7 +207,7 @@ static void read_message_child(struct item *item, const char *name)
 {
     if (!(item->flags & ITEM_CONTENT) && is_content(name))
         item->flags |= ITEM_CONTENT;
-    if (!strcmp(name, IN(NS_DELAY, "delay")))
+    if (same(name, IN(NS_DELAY, "delay")))
         item->flags |= ITEM_DELAYED;
 }
 
@@ -294,11 +305,16 @@ static const struct xml_readers item_readers = {
     .prefix = item_prefix,
 };
 
+static bool ends_name(char c)
+{
+    return c == ' ' || c == '>' || c == '/' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static size_t find_name_end(struct span in)
 {
     size_t i = 1;
 
-    while (i < in.len && !memchr(" \t\r\n/>", in.p[i], 6))
+    while (i < in.len && !ends_name(in.p[i]))
         i++;
     return i;
 }
