@@ -205,7 +205,7 @@ void client_flush(struct client *c)
     }
     if (c->phase == CLIENT_DEAD || c->broken)
         return;
-    if (buffer_len(&c->out))
+    if (buffer_len(&c->out) || !c->share) /* or the rest has its turn when others had theirs */
         ev_io_start(c->tools->loop, &c->writable);
     else
         ev_io_stop(c->tools->loop, &c->writable);

@@ -156,10 +156,10 @@ static void proceed(struct link *l)
     greet_header(l);
 }
 
-/* By SASL or XEP-0078: it may say more now, and no more passwords. */
+/* By SASL or XEP-0078: it may say more now, and no more passwords. Its place was given back before
+ * it was told, for it may come with another connection at once. */
 static void authenticated(struct client *c)
 {
-    client_give_place(c);
     if (c->tls)
         tls_secrets_over(c->tls);
     c->in.item_max = c->tools->conf->limits.stanza_bytes;
@@ -214,6 +214,8 @@ static void take_sasl(struct link *l, const struct item *item, struct span raw,
         give_up(l, "SASL element too long");
         return;
     }
+    if (kind == ITEM_SUCCESS)
+        client_give_place(c);
     client_say(c, sink_span(&k));
     client_flush(c);
     if (kind == ITEM_SUCCESS) {
@@ -253,11 +255,14 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
     struct negotiation *n = c->login_data;
     char jid[JID_MAX + 1];
     struct sink k = SINK(jid);
+    bool fine = span_is(element_attribute(e, "type"), "result");
 
     n->iq_auth = false;
+    if (fine)
+        client_give_place(c);
     if (!pass_iq(c, e))
         return;
-    if (!span_is(element_attribute(e, "type"), "result")) {
+    if (!fine) {
         c->tools->counters.login_failures++;
         log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("mechanism", "XEP-0078"));
         may_speak(c);

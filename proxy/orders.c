@@ -19,17 +19,19 @@ void orders_begin(struct link *l)
     sm_core_work(sm_session_core(l->session), l->session);
 }
 
-/* What brings about another state than that in which there was something to be written. */
-static bool changes_all(enum sm_event_type type)
+/* What brings about another state than that in which there was something to be written. Want of
+ * memory is found in the midst of a batch of the server's, which is not to be committed in part. */
+static bool comes_behind(const struct sm_event *event)
 {
-    switch (type) {
+    switch (event->type) {
     case SM_LINK_CLOSED:
     case SM_CLIENT_CLOSE:
     case SM_CLIENT_GONE:
     case SM_RESUME:
-    case SM_FINISH:
     case SM_DETACH:
         return true;
+    case SM_FINISH:
+        return event->end != SM_END_MEMORY;
     default:
         return false;
     }
@@ -37,7 +39,7 @@ static bool changes_all(enum sm_event_type type)
 
 bool orders_tell(struct link *l, struct sm_event event)
 {
-    if (l->due && changes_all(event.type))
+    if (l->due && comes_behind(&event))
         orders_settle(l);
     event.now_ms = tools_now();
     return sm_step(l->session, &event, l->tools->orders);
@@ -99,8 +101,10 @@ static void put_off(struct link *l)
         return;
     l->due = true;
     TAILQ_INSERT_TAIL(&tools->due, l, due_entry);
-    if (++tools->due_count == DUE_MANY)
-        ev_feed_event(tools->loop, &tools->due_many, 0);
+    if (!tools->due_count++)
+        ev_feed_event(tools->loop, &tools->due_last, EV_CUSTOM);
+    else if (tools->due_count == DUE_MANY)
+        ev_feed_event(tools->loop, &tools->due_next, EV_CUSTOM);
 }
 
 void orders_forget(struct link *l)
@@ -112,11 +116,17 @@ void orders_forget(struct link *l)
     l->tools->due_count--;
 }
 
+/* Who was not read any further since too many answers waited goes on when these have left. */
 static void serve(struct link *l)
 {
+    struct client *c = l->client;
+    bool waited = c && buffer_len(&c->say) > SERVE_SAY_MAX;
+
     orders_forget(l);
     serve_client(l);
     orders_send(l);
+    if (waited && !buffer_len(&c->say))
+        c->goes_on = true;
 }
 
 void orders_settle(struct link *l)

@@ -316,7 +316,7 @@ void relay_take_other(struct link *l, const struct item *item, struct span raw)
 {
     struct client *c = l->client;
 
-    if (!c || buffer_len(&c->say) > SAY_MAX ||
+    if (!c || (buffer_len(&c->say) > SAY_MAX && client_blocked(c)) ||
         !carry(l->tools, item, relay_link_gives(l), relay_client_has(c), client_stands_alone(c),
                &raw)) {
         l->tools->counters.ignored++;

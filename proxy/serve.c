@@ -166,6 +166,4 @@ void serve_client(struct link *l)
     }
     client_flush(c);
     note_written(l);
-    if (!c->share) /* the rest has its turn when others had theirs */
-        ev_io_start(c->tools->loop, &c->writable);
 }

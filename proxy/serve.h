@@ -8,7 +8,10 @@
 #include "proxy/client.h"
 #include "proxy/link.h"
 
-enum { SERVE_SHARE = 524288 }; /* bytes written to one client before others have their turn */
+enum {
+    SERVE_SHARE = 524288,  /* bytes written to one client before others have their turn */
+    SERVE_SAY_MAX = 65536, /* bytes of answers to it that wait, before it is read no further */
+};
 
 /* Writes to the attached client, in order: text that waits, stanzas, an <r/>; as much as its socket
  * takes. Events of what was written go into the worker's orders. */

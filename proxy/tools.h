@@ -88,7 +88,8 @@ struct tools {
     unsigned workers;              /* in the process: an arena's worker is its number modulo this */
     struct link_line due;          /* links that are served when the turn is over … */
     unsigned due_count;            /* … so many, … */
-    ev_prepare due_many;           /* … or earlier, by this event */
+    ev_prepare due_last;           /* … by this event, behind all others of the turn, … */
+    ev_prepare due_next;           /* … or earlier, by this one */
     struct movers movers;          /* clients that go to another worker when the turn is over */
     struct gate *gates;            /* one for each host of conf */
     struct client_line handshakes; /* that wait for another turn (client_line.h) … */

@@ -247,7 +247,7 @@ static void client_item(struct client *c, enum inflow_found found, struct span r
 /* True if nothing more is to be taken from the client for now. */
 static bool waits(const struct client *c)
 {
-    bool unanswered = buffer_len(&c->say) > HELD_MAX;
+    bool unanswered = buffer_len(&c->say) > SERVE_SAY_MAX;
 
     if (!c->link || !c->link->session) /* it does not read what it is answered */
         unanswered = buffer_len(&c->out) > ANSWERS_MAX;
@@ -278,11 +278,9 @@ static size_t held(const struct client *c)
 /* Answers to what came in one turn go out before they are too many to be kept. */
 static void answer_many(struct client *c)
 {
-    bool many = buffer_len(&c->say) > HELD_MAX;
-
-    if (many || sm_orders_full(c->tools->orders))
+    if (buffer_len(&c->say) > SERVE_SAY_MAX || sm_orders_full(c->tools->orders))
         orders_obey(c->link);
-    if (many && c->link)
+    if (buffer_len(&c->say) > SERVE_SAY_MAX && c->link)
         orders_settle(c->link);
 }
 

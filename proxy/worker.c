@@ -172,7 +172,7 @@ static bool all_ended(const struct worker *w)
     return true;
 }
 
-static void on_due_many(struct ev_loop *, ev_prepare *p, int)
+static void on_due(struct ev_loop *, ev_prepare *p, int)
 {
     struct worker *w = p->data;
 
@@ -317,13 +317,15 @@ int worker_new(struct worker **out, struct worker_setup *setup, unsigned index)
     }
     ev_async_init(&w->wake, on_mail);
     ev_prepare_init(&w->turn_over, on_turn_over);
-    ev_prepare_init(&w->tools.due_many, on_due_many); /* fed, never started */
-    ev_set_priority(&w->tools.due_many, EV_MAXPRI);
+    ev_prepare_init(&w->tools.due_last, on_due); /* these two are fed, never started */
+    ev_prepare_init(&w->tools.due_next, on_due);
+    ev_set_priority(&w->tools.due_last, EV_MINPRI);
+    ev_set_priority(&w->tools.due_next, EV_MAXPRI);
     ev_timer_init(&w->housekeeping, on_housekeeping, HOUSEKEEPING_S, HOUSEKEEPING_S);
     ev_init(&w->tools.sessions_timer, on_sessions);
     ev_set_priority(&w->tools.sessions_timer, TOOLS_CLOCKS);
     w->wake.data = w->turn_over.data = w->housekeeping.data = w;
-    w->tools.due_many.data = w;
+    w->tools.due_last.data = w->tools.due_next.data = w;
     w->tools.sessions_timer.data = w;
     ev_async_start(w->tools.loop, &w->wake);
     ev_prepare_start(w->tools.loop, &w->turn_over);
