@@ -23,8 +23,6 @@
 #include "sm/wire.h"
 
 enum {
-    SAY_MAX =
-        65536, /* bytes for a client that waits for the end of a stanza: no more is kept of them */
     UNREAD_MAX =
         65536, /* bytes that a server has not taken: nothing it provokes is added to them */
 };
@@ -316,7 +314,7 @@ void relay_take_other(struct link *l, const struct item *item, struct span raw)
 {
     struct client *c = l->client;
 
-    if (!c || (buffer_len(&c->say) > SAY_MAX && client_blocked(c)) ||
+    if (!c || (buffer_len(&c->say) > SERVE_SAY_MAX && client_blocked(c)) ||
         !carry(l->tools, item, relay_link_gives(l), relay_client_has(c), client_stands_alone(c),
                &raw)) {
         l->tools->counters.ignored++;
