@@ -131,20 +131,11 @@ void stanza_carry(struct sink *k, struct span raw, const struct item *item,
     put_delayed_end(k, raw, item, edit);
 }
 
-size_t stanza_name_end(struct span raw)
-{
-    size_t at = 1;
-
-    while (at < raw.len && !memchr(" \t\r\n/>", raw.p[at], 6))
-        at++;
-    return at;
-}
-
 bool stanza_has_attribute(struct span raw, struct span name)
 {
     char quote = 0;
 
-    for (size_t i = stanza_name_end(raw); i < raw.len; i++) {
+    for (size_t i = xml_name_end(raw); i < raw.len; i++) {
         char c = raw.p[i];
 
         if (quote)

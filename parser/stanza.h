@@ -26,9 +26,6 @@ void stanza_carry(struct sink *k, struct span raw, const struct item *item,
                   const struct context *from, const struct context *to,
                   const struct stanza_edit *edit);
 
-/* Offset of the byte behind the name of an element that was judged before. */
-[[nodiscard]] size_t stanza_name_end(struct span raw);
-
 /* True if its start tag has that attribute. */
 [[nodiscard]] bool stanza_has_attribute(struct span raw, struct span name);
 

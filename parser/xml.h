@@ -134,6 +134,9 @@ void xml_forget(struct xml *x);
 [[nodiscard]] enum xml_verdict xml_next(struct xml *x, const struct context *above, struct span in,
                                         struct item *out);
 
+/* Offset of the byte behind the name of an element that was judged before. */
+[[nodiscard]] size_t xml_name_end(struct span element);
+
 /* The same item as a tree, for what is acted upon: valid until the parser's next call. */
 [[nodiscard]] enum xml_verdict xml_tree(struct xml *x, const struct context *above, struct span in,
                                         const struct element **out);

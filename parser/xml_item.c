@@ -310,11 +310,11 @@ static bool ends_name(char c)
     return c == ' ' || c == '>' || c == '/' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static size_t find_name_end(struct span in)
+size_t xml_name_end(struct span element)
 {
     size_t i = 1;
 
-    while (i < in.len && !ends_name(in.p[i]))
+    while (i < element.len && !ends_name(element.p[i]))
         i++;
     return i;
 }
@@ -340,7 +340,7 @@ enum xml_verdict xml_next(struct xml *x, const struct context *above, struct spa
         x->item.flags |= ITEM_BORROWS;
         x->item.needs = sink_span(&x->needs);
     }
-    x->item.name_end = find_name_end(in);
+    x->item.name_end = xml_name_end(in);
     x->item.content_end = find_content_end(in);
     *out = x->item;
     return XML_FINE;

@@ -63,7 +63,7 @@ static void write_alone(struct link *l, const struct sm_stanza *one)
     struct stanza_edit edit = {.self_contained = true};
     struct span raw = {one->xml, one->len};
     struct item item = {
-        .flags = one->flags, .name_end = stanza_name_end(raw), .content_end = one->len};
+        .flags = one->flags, .name_end = xml_name_end(raw), .content_end = one->len};
     struct sink k = serve_sink(l->tools, one->len);
 
     stanza_carry(&k, raw, &item, &gives, &has, &edit);

@@ -228,7 +228,7 @@ bool websocket_say(struct buffer *out, struct span text)
         (void)framer_next(&framer, text, &used); /* Holdfast writes whole elements only */
         element.len = used;
         text = (struct span){text.p + used, text.len - used};
-        name_end = stanza_name_end(element);
+        name_end = xml_name_end(element);
         parts[0] = (struct span){element.p, name_end};
         parts[1] = lacking(element, name_end);
         parts[2] = (struct span){element.p + name_end, element.len - name_end};

@@ -120,7 +120,7 @@ static void speak_header(struct web *w, struct span header, struct buffer *out)
 
 static void speak_element(struct web *w, struct span element, struct buffer *out)
 {
-    size_t name_end = stanza_name_end(element);
+    size_t name_end = xml_name_end(element);
     const char *end = memchr(element.p, '>', element.len);
     struct span tag = {element.p, end ? (size_t)(end - element.p) : element.len};
     struct buffer text = {0};

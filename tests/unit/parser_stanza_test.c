@@ -290,7 +290,7 @@ static void a_name_ends_where_its_tag_goes_on(void **)
                 {"<b", 2}};
 
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
-        assert_int_equal(stanza_name_end(guard_copy(span_of(tags[i].text))), tags[i].end);
+        assert_int_equal(xml_name_end(guard_copy(span_of(tags[i].text))), tags[i].end);
 }
 
 static void a_result_answers_a_ping(void **)
