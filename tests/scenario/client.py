@@ -28,6 +28,8 @@ class Client:
         self.tls = None
         self.context = None
         self.stream = Stream()
+        self.records = []  # what each TLS record held
+        self.last = None  # what was read last
         self.gone = None
         self.seen = 0  # stanzas seen since <enabled/>
         self.counting = False
@@ -187,6 +189,7 @@ class Client:
                 left = bytes(self.stream.buffer).decode("utf-8", "backslashreplace")
                 item = Gone(f"{self.gone}, and no item is {left}" if left else self.gone)
             self.note(self.name, "<", str(item))
+            self.last = item
             return item
 
     def decrypt(self):
@@ -194,6 +197,7 @@ class Client:
         try:
             while data := self.tls.read(65536):
                 self.stream.feed(data)
+                self.records.append(data)
                 got = True
             self.gone = self.gone or "TLS close_notify"
         except ssl.SSLWantReadError:

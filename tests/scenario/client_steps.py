@@ -234,6 +234,12 @@ class ClientSteps:
     def sees(self, name, finally_, text):
         self.see(self.client(name), text, bool(finally_))
 
+    def sees_nothing_behind(self, name):
+        """What was seen last ended its TLS record."""
+        client = self.client(name)
+        if not any(record.endswith(client.last.raw) for record in client.records):
+            raise Failure(f"it did not end a record: {client.last}")
+
     def answers(self, name):
         """From now on, whenever it is read."""
         self.client(name).answering = True
@@ -301,6 +307,7 @@ WHO = r"(?!server\b|ctl\b|log\b|daemon\b)([a-z]+\d*)"
 STEPS = (
     (WHO + r": (.*)", ClientSteps.say),
     (WHO + r" trickles: (.*)", ClientSteps.trickle),
+    (WHO + r" sees nothing behind it in its record", ClientSteps.sees_nothing_behind),
     (WHO + r" (finally )?sees (.*)", ClientSteps.sees),
     (WHO + r" connects(?: to (\w+))?( .*=.*)?", ClientSteps.connect),
     (WHO + r" cannot connect(?: to (\w+))?( .*=.*)?", ClientSteps.is_refused),
