@@ -14,6 +14,8 @@ from kept import Kept
 from swarm import program
 
 DOMAIN = "example.org"
+# Connections that may wait to be accepted: with few, a storm is a measure of TCP's retries.
+BACKLOG = 4096
 
 
 class Switchboard:
@@ -30,12 +32,14 @@ class Switchboard:
 
 
 class Candidate:
-    kind = "tls"
+    way = "tls"  # how the swarm comes
+    starttls = True  # or may come
     sm = True
     workers = 1
 
-    def __init__(self, sessions):
+    def __init__(self, sessions, starttls=False):
         self.sessions = sessions
+        self.by_starttls = starttls
         self.behind = None
         try:
             self.start()
@@ -56,7 +60,8 @@ class Direct(Candidate):
     """The tool's own limit: the swarm talks to the switchboard."""
 
     name = "direct"
-    kind = "plain"
+    way = "plain"
+    starttls = False
     sm = False
 
     def start(self):
@@ -70,6 +75,7 @@ class Direct(Candidate):
 
 class HAProxy(Candidate):
     name = "haproxy"
+    starttls = False
     sm = False
     process = None
 
@@ -101,7 +107,7 @@ class HAProxy(Candidate):
                 "  timeout client 1h",
                 "  timeout server 1h",
                 "frontend clients",
-                f"  bind 127.0.0.1:{self.port} ssl crt {pem} ssl-min-ver TLSv1.3 backlog 4096",
+                f"  bind 127.0.0.1:{self.port} ssl crt {pem} ssl-min-ver TLSv1.3 backlog {BACKLOG}",
                 "  default_backend server",
                 "backend server",
                 f"  server one 127.0.0.1:{self.behind.port}",
@@ -135,7 +141,7 @@ class Holdfast(Candidate):
             },
         )
         self.kept.start()
-        self.port = self.kept.tls_port
+        self.port = self.kept.starttls_port if self.by_starttls else self.kept.tls_port
         self.pid = self.kept.daemon()
 
     def others(self):
@@ -182,7 +188,7 @@ class Native(Candidate):
         self.native = self.server(DOMAIN, users=users, contacts=(), sm=True, tls=pair)
         self.native.start()
         self.native.wait()
-        self.port = self.native.tls_port
+        self.port = self.native.port if self.by_starttls else self.native.tls_port
         self.pid = self.native.processes[0].pid
 
     def close(self):
@@ -195,7 +201,10 @@ class QuickProsody(servers.Prosody):
     """Passwords are hashed in one round: how long that takes is not what is measured."""
 
     def start(self):
-        self.more["config"] = 'c2s_direct_tls_interfaces = { "127.0.0.1" }'
+        self.more["config"] = (
+            'c2s_direct_tls_interfaces = { "127.0.0.1" }\n'
+            f"network_settings = {{ tcp_backlog = {BACKLOG} }}"
+        )
         account = servers.scram_account(servers.PASSWORD, rounds=1)
         for user in self.users:
             self.store("accounts", user, account)
@@ -205,6 +214,9 @@ class QuickProsody(servers.Prosody):
 
 class QuickEjabberd(servers.Ejabberd):
     """Accounts are made in a loop: one argument cannot name thousands."""
+
+    def listener(self, port, direct):
+        return super().listener(port, direct).removesuffix("}") + f", backlog: {BACKLOG}}}"
 
     def accounts(self):
         name = f'iolist_to_binary(["u", integer_to_list(I)]), <<"{self.domain}">>'
@@ -225,4 +237,5 @@ class Ejabberd(Native):
 ALL = (HAProxy, Confirmed, Forwarded, Prosody, Ejabberd)
 # Of them, and of GROWN, those that are cut while they talk: servers were seen to hang then.
 PROXIES = (Confirmed, Forwarded, Confirmed2)
+NATIVE = (Prosody, Ejabberd)
 GROWN = (HAProxy, Confirmed, HAProxy2, Confirmed2)

@@ -49,6 +49,10 @@ void login_open(struct client *c)
 
 void login_secure(struct client *c)
 {
+    if (c->swarm->knocks) {
+        swarm_knocked(c->swarm, c);
+        return;
+    }
     say_header(c);
     c->login = LOGIN_FEATURES;
     channel_flush(&c->channel);

@@ -81,6 +81,18 @@ void swarm_came(struct swarm *s, struct client *)
         answer(s, "live");
 }
 
+void swarm_knocked(struct swarm *s, struct client *c)
+{
+    channel_cut(&c->channel);
+    s->coming--;
+    s->knocked++;
+    come(s);
+    if (s->knocked == s->count) {
+        s->knocks = false;
+        answer(s, "knock");
+    }
+}
+
 void swarm_lost(struct swarm *s, struct client *c, const char *why)
 {
     if (s->counts.dropped++ < COMPLAINTS) {
@@ -110,6 +122,14 @@ static void cut(struct swarm *s)
 
 /* --- commands --- */
 
+static void begin_coming(struct swarm *s, unsigned at_once)
+{
+    s->at_once = at_once;
+    s->next = 0;
+    s->began = now();
+    come(s);
+}
+
 static void begin_talk(struct swarm *s, enum talk how, unsigned speakers, unsigned window)
 {
     s->talk = how;
@@ -126,10 +146,11 @@ static void command(struct swarm *s, char *line)
     unsigned a = 0, b = 0;
 
     if (sscanf(line, "come %u", &a) == 1) {
-        s->at_once = a;
-        s->next = 0;
-        s->began = now();
-        come(s);
+        begin_coming(s, a);
+    } else if (sscanf(line, "knock %u", &a) == 1) {
+        s->knocks = true;
+        s->knocked = 0;
+        begin_coming(s, a);
     } else if (sscanf(line, "talk %u %u", &a, &b) == 2) {
         begin_talk(s, TALK_BACK, a, b);
     } else if (sscanf(line, "say %u %u", &a, &b) == 2) {

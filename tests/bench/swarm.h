@@ -52,11 +52,13 @@ struct swarm {
     struct sockaddr_in to;
     const char *domain, *password;
     bool starttls, plain, managed, fans;
+    bool knocks; /* the clients hang up after their handshake */
     unsigned count, length, ask_every;
     struct client *clients;
     enum talk talk;
     struct swarm_counts counts;
     unsigned live, coming, next; /* clients: live, logging in, and the next one to do so */
+    unsigned knocked;            /* clients that have hung up */
     unsigned at_once;            /* so many log in at a time */
     double began;
     uint32_t *waits_us; /* from said to heard, of the last WAITS_MAX messages */
@@ -90,5 +92,6 @@ void client_live(struct client *c);
 /* --- swarm.c --- */
 
 void swarm_came(struct swarm *s, struct client *c);
+void swarm_knocked(struct swarm *s, struct client *c);
 void swarm_lost(struct swarm *s, struct client *c, const char *why);
 uint64_t now_us(void);

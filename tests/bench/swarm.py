@@ -17,13 +17,13 @@ def program(name):
 
 
 class Swarm:
-    """Clients of a candidate. kind: plain, starttls, tls."""
+    """Clients of a candidate. way: plain, starttls, tls."""
 
-    def __init__(self, kind, port, clients, sm=False, fan=False, ask_every=5):
-        arguments = [program("swarm"), f"--{kind}", str(port), "--clients", str(clients)]
+    def __init__(self, way, port, clients, sm=False, fan=False, ask_every=5):
+        arguments = [program("swarm"), f"--{way}", str(port), "--clients", str(clients)]
         arguments += ["--ask-every", str(ask_every)]
         arguments += ["--sm"] * sm + ["--fan"] * fan
-        self.clients = clients
+        self.way = way
         self.complaints = []
         self.buffer = b""
         self.process = subprocess.Popen(
@@ -57,6 +57,10 @@ class Swarm:
     def come(self, at_once):
         """All who are not there log in, or resume; returns when all are live."""
         return self.ask(f"come {at_once}", "live")
+
+    def knock(self, at_once):
+        """Each client's connection ends with its handshake; returns when all have been there."""
+        return self.ask(f"knock {at_once}", "knock")
 
     def hush(self, patience=10):
         """No more is said; returns once all is heard that was, or nothing came for a while."""
