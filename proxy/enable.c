@@ -162,7 +162,7 @@ void enable_session(struct client *c, const struct item *item)
            f_span("jid", c->jid), f_bool("resumable", sm_session_resumable(l->session)),
            f_str("mortal", keeper_there() ? mortal : NULL));
     orders_obey(l);
-    orders_settle(
-        l); /* alone: xmpp.js 0.14 counts from too late on if a stanza comes along with it */
+    /* By itself: xmpp.js 0.14 counts from too late on if a stanza comes along with <enabled/>. */
+    orders_settle(l);
     thin_out(core, (struct sm_text){k.p, k.len});
 }
