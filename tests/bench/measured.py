@@ -111,10 +111,11 @@ class Run:
         self.swarm.ask("cut")
 
     def storm(self):
-        """All are cut at once, say one message while they are away, and come back."""
+        """All are cut at once, say one message while they are away, and come back; or they log in anew."""
         self.stir()
         self.cut()
-        self.swarm.say(f"say {self.sessions} 1")
+        if self.kind.sm:
+            self.swarm.say(f"say {self.sessions} 1")
         self.seen["all back"] = self.swarm.come(CROWD)["seconds"]
         self.judge(self.swarm.hush())
 

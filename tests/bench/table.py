@@ -20,7 +20,7 @@ ROWS = (
     ("detached anon", "KB/session", False),
     ("detached shmem", "KB/session", False),
     ("coming back", "ms CPU", True),
-    ("all back", "s", False),
+    ("all back", "s", True),
     ("lost", "stanzas", False),
     ("doubled", "stanzas", False),
 )
