@@ -9,12 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/awake.h"
 
 enum { COMPLAINTS = 10, LENGTH_LEAST = 200, DRAIN_CHECKS = 1000 };
 
@@ -238,16 +239,8 @@ static void read_options(struct swarm *s, int argc, char **argv)
     s->to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 }
 
-/* A sleeper is woken by whoever sends to it, and at the sender's expense: the slower a candidate,
- * the more often. Who never sleeps costs all of them the same. */
-static void stay_awake(struct ev_loop *, ev_idle *, int)
-{
-    sched_yield();
-}
-
 int main(int argc, char **argv)
 {
-    ev_idle awake;
     static struct swarm s = {
         .domain = "example.org", .password = "sesame", .length = 350, .ask_every = 5};
     ev_io commands;
@@ -266,10 +259,7 @@ int main(int argc, char **argv)
     ev_io_init(&commands, on_command, STDIN_FILENO, EV_READ);
     commands.data = &s;
     ev_io_start(s.loop, &commands);
-    if (getenv("BENCH_AWAKE")) {
-        ev_idle_init(&awake, stay_awake);
-        ev_idle_start(s.loop, &awake);
-    }
+    awake_begin(s.loop);
     ev_run(s.loop, 0);
     free(s.clients);
     free(s.waits_us);

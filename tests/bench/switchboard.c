@@ -6,18 +6,19 @@
  */
 #include "tests/bench/channel.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_MAX = 65536, BACKLOG = 4096, USERS_MAX = 100000, SECRET_MAX = 256 };
+#include "tests/bench/awake.h"
+#include "tests/load/listen.h"
+
+enum { READ_MAX = 65536, USERS_MAX = 100000, SECRET_MAX = 256 };
 
 enum step { STEP_HEADER, STEP_AUTH, STEP_RESTART, STEP_BIND, STEP_BOUND, STEP_OVER };
 
@@ -280,30 +281,8 @@ static void on_stop(struct ev_loop *loop, ev_signal *, int)
     ev_break(loop, EVBREAK_ALL);
 }
 
-static int listen_on(int port)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fd, BACKLOG) < 0) {
-        perror("switchboard: listen");
-        exit(2);
-    }
-    return fd;
-}
-
-/* A sleeper is woken by whoever sends to it, and at the sender's expense: the slower a candidate,
- * the more often. Who never sleeps costs all of them the same. */
-static void stay_awake(struct ev_loop *, ev_idle *, int)
-{
-    sched_yield();
-}
-
 int main(int argc, char **argv)
 {
-    ev_idle awake;
     static struct board b;
     int port = argc == 3 ? atoi(argv[1]) : 0;
     ev_prepare turn_over;
@@ -318,17 +297,14 @@ int main(int argc, char **argv)
     b.domain = argv[2];
     if (!(b.loop = ev_default_loop(EVBACKEND_EPOLL)))
         abort();
-    ev_io_init(&listener, on_connection, listen_on(port), EV_READ);
+    ev_io_init(&listener, on_connection, listen_on_loopback("switchboard: listen", port), EV_READ);
     ev_prepare_init(&turn_over, on_turn_over);
     ev_signal_init(&stop, on_stop, SIGTERM);
     listener.data = turn_over.data = &b;
     ev_io_start(b.loop, &listener);
     ev_prepare_start(b.loop, &turn_over);
     ev_signal_start(b.loop, &stop);
-    if (getenv("BENCH_AWAKE")) {
-        ev_idle_init(&awake, stay_awake);
-        ev_idle_start(b.loop, &awake);
-    }
+    awake_begin(b.loop);
     ev_run(b.loop, 0);
     return 0;
 }

@@ -6,10 +6,8 @@
  */
 #include "tests/load/standin.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,7 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FAULTS_SHOWN = 50, BACKLOG = 4096 };
+#include "tests/load/listen.h"
+
+enum { FAULTS_SHOWN = 50 };
 enum { NARROW_ONE_IN = 4, NARROW = 2048, WIDE = 100000 }; /* bytes of receive buffers */
 
 static const char usage[] =
@@ -93,20 +93,6 @@ static void on_stop(struct ev_loop *loop, ev_signal *, int)
     ev_break(loop, EVBREAK_ALL);
 }
 
-static int listen_on(int port)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fd, BACKLOG) < 0) {
-        perror("standin: listen");
-        exit(2);
-    }
-    return fd;
-}
-
 static void run(struct standin *s, int fd)
 {
     ev_io listener;
@@ -169,7 +155,7 @@ static int read_options(struct standin *s, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct standin s = {.domain = "example.org", .dice = dice_of(1, 0)};
-    int fd = listen_on(read_options(&s, argc, argv));
+    int fd = listen_on_loopback("standin: listen", read_options(&s, argc, argv));
 
     s.loop = ev_default_loop(EVBACKEND_EPOLL);
     s.accounts = accounts_new();

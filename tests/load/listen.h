@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A non-blocking socket that listens on the loopback address, with room for a storm. Without one
+ * the program, which is called `name`, says why and ends with status 2. */
+[[nodiscard]] int listen_on_loopback(const char *name, int port);
