@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What a machine that is never idle does to the figures: README.md. */
 #include "tests/bench/awake.h"
 
 #include <sched.h>

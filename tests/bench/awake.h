@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* For the swarm and the switchboard: not to sleep. */
 #pragma once
 
 #include <ev.h>

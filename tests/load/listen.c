@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What stands in for a server is reached over the loopback address alone. */
 #include "tests/load/listen.h"
 
 #include <netinet/in.h>

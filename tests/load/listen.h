@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Where connections come in, for all that stand in for a server. */
 #pragma once
 
 /* A non-blocking socket that listens on the loopback address, with room for a storm. Without one
