@@ -38,6 +38,7 @@ struct client *client_new(struct tools *tools, int fd, const struct conf_listen 
         close(fd);
         return NULL;
     }
+    c->login_data->client = c;
     c->fd = fd;
     c->listen = listen;
     c->handler = handler;
@@ -305,12 +306,29 @@ void client_free(struct client *c)
     free(c);
 }
 
+void client_succeed(struct client *c, struct link *old)
+{
+    struct negotiation *n = c->login_data;
+
+    client_succeed_no_more(n);
+    n->succeeds = true;
+    LIST_INSERT_HEAD(&old->successors, n, successor);
+}
+
+void client_succeed_no_more(struct negotiation *n)
+{
+    if (n->succeeds)
+        LIST_REMOVE(n, successor);
+    n->succeeds = false;
+}
+
 void client_login_done(struct client *c)
 {
     struct negotiation *n = c->login_data;
 
     if (!n)
         return;
+    client_succeed_no_more(n);
     text_free(&n->account);
     text_free(&n->bind_id);
     text_free(&n->resource);

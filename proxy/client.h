@@ -33,6 +33,8 @@ struct client_handler {
 
 /* What is only needed until the client is bound or has resumed. */
 struct negotiation {
+    struct client *client;
+    LIST_ENTRY(negotiation) successor;
     struct sasl sasl;
     struct span account;  /* bare JID as SASL showed it, prepared; absent if unseen. Owned */
     struct span bind_id;  /* of the bind request that waits for its answer. Owned */
@@ -41,7 +43,8 @@ struct negotiation {
     uint32_t resume_h;
     bool ns2;          /* the <resume/> came in urn:xmpp:sm:2 */
     bool resume_waits; /* to be taken up on arrival at the right worker */
-    bool bind_waits;   /* likewise; or for the old session's link to be closed */
+    bool bind_waits;   /* likewise; or for the old session's link to be closed: */
+    bool succeeds;     /* it is among that link's successors */
     bool probing;      /* a throw-away bind is on its way */
     bool exchanging;   /* the server's answer to <auth/>, <response/> or <abort/> is awaited */
     uint8_t aborted;   /* failures still to come from the server that are not the client's */
@@ -199,6 +202,10 @@ void client_free(struct client *c); /* by the worker alone */
 /* Off this worker's loop, and onto another's. */
 void client_leave(struct client *c);
 void client_arrive(struct client *c, struct tools *tools);
+
+/* Its bind waits until that link has ended, or no longer. */
+void client_succeed(struct client *c, struct link *old);
+void client_succeed_no_more(struct negotiation *n);
 
 /* Frees login_data: the login is done. */
 void client_login_done(struct client *c);

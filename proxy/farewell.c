@@ -324,15 +324,15 @@ void farewell_unconfirmed(struct link *l)
            f_u32("given_back", given_back), f_u32("lost", lost));
 }
 
-/* A new login waited for this link's end before it binds the same resource. */
-static void wake_successor(struct tools *tools)
+/* New logins waited for this link's end before they bind the same resource. */
+static void wake_successors(struct link *l)
 {
-    struct client *c, *next;
+    struct negotiation *n;
 
-    for (c = LIST_FIRST(&tools->clients); c; c = next) {
-        next = LIST_NEXT(c, entry);
-        if (c->phase == CLIENT_OPEN && c->login_data && c->login_data->bind_waits && !c->moves)
-            negotiate_bind_now(c);
+    while ((n = LIST_FIRST(&l->successors))) {
+        client_succeed_no_more(n);
+        if (n->client->phase == CLIENT_OPEN)
+            negotiate_bind_now(n->client);
     }
 }
 
@@ -355,8 +355,6 @@ void farewell_over(struct link *l)
 {
     enum sm_end end = sm_session_end(l->session);
     struct sm_view view = sm_session_view(l->session);
-    struct tools *tools = l->tools;
-    bool awaited = l->awaited;
     bool word =
         l->over && (end == SM_END_SERVER || end == SM_END_CONFLICT) && !sm_sends_within(l->session);
     char sid[RELAY_SID];
@@ -367,8 +365,7 @@ void farewell_over(struct link *l)
            f_u32("taken", view.taken), f_u32("confirmed", view.confirmed));
     free_session(l, sid);
     link_leave(l, word);
-    if (awaited)
-        wake_successor(tools);
+    wake_successors(l);
 }
 
 const char *sm_end_word(enum sm_end end)

@@ -20,7 +20,7 @@
 #include "proxy/upstream.h"
 #include "sm/pool.h"
 
-enum { LEAVE_MS = 5000 };
+enum { LEAVE_MS = 5000, REST_TURNS = 3 };
 
 static void on_readable(struct ev_loop *, ev_io *w, int);
 static void on_writable(struct ev_loop *, ev_io *w, int);
@@ -410,20 +410,33 @@ static void end_parked(struct link *l)
     parking_leave(&l->parked);
 }
 
+static void close_socket(struct link *l)
+{
+    if (l->counted)
+        descriptors_give(l->tools->descriptors, 1);
+    if (l->fd >= 0)
+        close(l->fd);
+    l->counted = false;
+    l->fd = -1;
+}
+
 void link_drop(struct link *l)
 {
     if (l->phase == LINK_DEAD)
         return;
+    l->rests = l->parked.lot && l->fd >= 0 ? REST_TURNS : 0;
     end_parked(l);
     log_at(LOG_DEBUG, "link_closed", f_u64("link", l->id), f_str("host", l->host->domain));
     link_depart(l);
-    if (l->counted)
-        descriptors_give(l->tools->descriptors, 1);
     l->phase = LINK_DEAD;
-    if (l->fd >= 0)
-        close(l->fd);
-    l->fd = -1;
+    if (!l->rests)
+        close_socket(l);
     LIST_INSERT_HEAD(&l->tools->dead_links, l, entry);
+}
+
+bool link_rests(struct link *l)
+{
+    return l->rests && --l->rests;
 }
 
 void link_forsake(struct link *l)
@@ -434,6 +447,11 @@ void link_forsake(struct link *l)
 
 void link_free(struct link *l)
 {
+    struct negotiation *n;
+
+    while ((n = LIST_FIRST(&l->successors)))
+        client_succeed_no_more(n);
+    close_socket(l);
     LIST_REMOVE(l, entry);
     tls_free(l->tls);
     inflow_clear(&l->in);

@@ -76,7 +76,8 @@ struct link {
     uint64_t id;    /* for the log */
     size_t address; /* which of the host's addresses is being tried */
     ev_timer timer;
-    struct parked parked; /* a session's: its socket outlives the process */
+    struct parked parked;         /* a session's: its socket outlives the process */
+    struct successors successors; /* new logins whose bind waits for this link's end */
     enum link_stage stage;
     bool gated;       /* it is its turn among the host's logins */
     bool starved;     /* the system had no descriptor for it, or no memory */
@@ -85,7 +86,7 @@ struct link {
     bool modern;      /* the server's header said version 1.0 */
     bool inactive;    /* the last CSI state that was passed upstream, before there was a session */
     bool ended;       /* our closing tag was said */
-    bool awaited;     /* a new login's bind waits for this link's end */
+    uint8_t rests;    /* dead, for so many turns before its socket is closed */
     uint8_t offences; /* of the server, so many have had a line of the log */
 };
 
@@ -138,6 +139,10 @@ void link_leave(struct link *l, bool word);
 void link_drop(struct link *l);
 /* The same, and the server does not see it: what is parked goes on. */
 void link_forsake(struct link *l);
+/* True if a dead link is not to be freed in this turn. A socket that is parked stays in the loop's
+ * epoll set when it is closed, and libev, which cannot take out by its number what is closed, then
+ * makes the whole set anew. While it is open the loop takes it out at the event of its end. */
+[[nodiscard]] bool link_rests(struct link *l);
 void link_free(struct link *l); /* by the worker alone */
 
 /* Off this worker's loop, and onto another's. */

@@ -367,7 +367,7 @@ static void replace(struct client *c, struct sm_session *s)
     struct link *old = sm_session_user(s);
     char sid[RELAY_SID];
 
-    old->awaited = true;
+    client_succeed(c, old);
     if (sm_session_state(s) != SM_HELD)
         return;
     relay_sid(s, sid);

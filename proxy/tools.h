@@ -55,6 +55,7 @@ struct counters {
 LIST_HEAD(clients, client);
 SLIST_HEAD(movers, client);
 LIST_HEAD(links, link);
+LIST_HEAD(successors, negotiation);
 TAILQ_HEAD(link_line, link);
 TAILQ_HEAD(client_line, client);
 

@@ -132,17 +132,20 @@ static void move(struct client *c)
 
 /* --- the turn --- */
 
-static void bury(struct tools *tools)
+static void bury(struct tools *tools, bool all)
 {
+    struct link *l, *next;
     struct client *c;
-    struct link *l;
 
     while ((c = LIST_FIRST(&tools->dead_clients))) {
         client_free(c);
         tools->buried++;
     }
-    while ((l = LIST_FIRST(&tools->dead_links)))
-        link_free(l);
+    for (l = LIST_FIRST(&tools->dead_links); l; l = next) {
+        next = LIST_NEXT(l, entry);
+        if (all || !link_rests(l))
+            link_free(l);
+    }
 }
 
 static void finished(struct worker *w)
@@ -191,7 +194,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
     }
     orders_relieve(&w->tools);
     orders_serve_due(&w->tools);
-    bury(&w->tools);
+    bury(&w->tools, false);
     listeners_go_on(&w->listeners);
     client_line_move(&w->tools);
     w->tools.counters.turns++;
@@ -418,7 +421,7 @@ void worker_free(struct worker *w)
 
     if (!w)
         return;
-    bury(&w->tools);
+    bury(&w->tools, true);
     listeners_close(&w->listeners);
     while ((m = STAILQ_FIRST(&w->mails))) {
         STAILQ_REMOVE_HEAD(&w->mails, next);
