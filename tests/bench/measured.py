@@ -119,6 +119,15 @@ class Run:
         self.seen["all back"] = self.swarm.come(CROWD)["seconds"]
         self.judge(self.swarm.hush())
 
+    def forgotten(self):
+        """All are cut, and log in anew under the names of the sessions that they had."""
+        self.stir()
+        time.sleep(IDLE)  # what is not acknowledged is handed to the next session
+        self.cut()
+        self.swarm.say("forget")
+        self.seen["all anew"] = self.swarm.come(CROWD)["seconds"]
+        self.stir()
+
     def struck(self):
         """All are cut while they talk: what was on its way is neither lost nor doubled."""
         self.swarm.say(f"talk {self.sessions} 1")

@@ -121,6 +121,13 @@ static void cut(struct swarm *s)
     answer(s, "cut");
 }
 
+/* The sessions that they had are no use to them: they log in anew. */
+static void forget(struct swarm *s)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        s->clients[i].id[0] = 0;
+}
+
 /* --- commands --- */
 
 static void begin_coming(struct swarm *s, unsigned at_once)
@@ -166,6 +173,8 @@ static void command(struct swarm *s, char *line)
         s->talk = TALK_NONE;
     } else if (!strcmp(line, "cut")) {
         cut(s);
+    } else if (!strcmp(line, "forget")) {
+        forget(s);
     } else if (!strcmp(line, "quit")) {
         ev_break(s->loop, EVBREAK_ALL);
     }

@@ -21,6 +21,7 @@ ROWS = (
     ("detached shmem", "KB/session", False),
     ("coming back", "ms CPU", True),
     ("all back", "s", True),
+    ("all anew", "s", False),
     ("lost", "stanzas", False),
     ("doubled", "stanzas", False),
 )
