@@ -76,6 +76,8 @@ void client_arrive(struct client *c, struct tools *tools)
 void client_leave(struct client *c)
 {
     client_line_leave(c);
+    if (c->login_data)
+        client_succeed_no_more(c->login_data);
     ev_io_stop(c->tools->loop, &c->readable);
     ev_io_stop(c->tools->loop, &c->writable);
     ev_timer_stop(c->tools->loop, &c->timer);

@@ -331,7 +331,7 @@ static void wake_successors(struct link *l)
 
     while ((n = LIST_FIRST(&l->successors))) {
         client_succeed_no_more(n);
-        if (n->client->phase == CLIENT_OPEN)
+        if (n->client->phase == CLIENT_OPEN) /* it may be lingering */
             negotiate_bind_now(n->client);
     }
 }

@@ -337,7 +337,8 @@ static void take_iq(struct link *l, const struct item *item, struct span raw,
     struct span id = element_attribute(e, "id");
     bool answer = item->type == TYPE_RESULT || item->type == TYPE_ERROR;
 
-    if (answer && c->login == LOGIN_BIND && c->busy &&
+    /* What waits has not been asked yet. */
+    if (answer && c->login == LOGIN_BIND && c->busy && !n->bind_waits &&
         (n->probing || span_eq(id, n->bind_id.p ? n->bind_id : SPAN_LIT("bind"))))
         take_bound(c, e);
     else if (answer && c->login == LOGIN_AUTH && c->busy && !n->exchanging &&

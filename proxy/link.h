@@ -135,7 +135,7 @@ void link_end_stream(struct link *l);
  * server's end, five seconds at most. Nobody is told of anything any more. */
 void link_leave(struct link *l, bool word);
 
-/* Closes at once; freed at the end of the turn. */
+/* Ends at once; freed at the end of the turn, or when it has rested (link_rests). */
 void link_drop(struct link *l);
 /* The same, and the server does not see it: what is parked goes on. */
 void link_forsake(struct link *l);
