@@ -21,6 +21,7 @@ BEGINNING = (
     (f"<auth xmlns='{SASL}' mechanism='PLAIN'>{{b64 \\0alice\\0sesame}}</auth>", "success"),
     (HEADER, "features"),
 )
+UNSEEN = 6  # connections that were reset, and may not have been seen to be; the limit is 8
 LOGINS = {
     "a login": (
         *BEGINNING,
@@ -60,8 +61,9 @@ class CutSteps:
         total = sum(len(text) for text, _ in login)
         note, self.note = self.note, quiet
         try:
-            for length in range(0, total + 1, int(every)):
+            for turn, length in enumerate(range(0, total + 1, int(every)), 1):
                 self.say_so_much(name, login, length, how)
+                self.let_see(turn, how)
         except (Failure, Silence) as why:
             raise Failure(f"cut after {length} of {total} bytes: {why}") from None
         finally:
@@ -106,10 +108,17 @@ class CutSteps:
             tls.do_handshake()
         except ssl.SSLWantReadError:
             hello = outgoing.read()
-        for length in range(0, len(hello) + 1, int(every)):
+        for turn, length in enumerate(range(0, len(hello) + 1, int(every)), 1):
             client = Client(name, quiet)
             client.connect(self.daemon.addresses["tls"], before=hello[:length])
             leave(client, how)
+            self.let_see(turn, how)
+
+    def let_see(self, turn, how):
+        """A reset is the daemon's to find; were there more of them than one address may have, the
+        next connection would be refused, and rightly."""
+        if how == "rst" and turn % UNSEEN == 0:
+            self.wait_for_none(("connections",))
 
     def server_cuts_everywhere(self, every, how, what, name):
         """By the server, in what it says on one link; the client is told, and goes."""
@@ -154,19 +163,23 @@ class CutSteps:
         return len(os.listdir(f"/proc/{self.daemon.process.pid}/fd"))
 
     def remember_descriptors(self):
+        self.wait_for_none(("connections",))  # whoever answers this has begun as a whole
         self.had = self.descriptors()
 
     def nothing_is_left(self):
         """No connection, no link, no session, and no descriptor more than there were."""
+        self.wait_for_none(("connections", "links", "sessions"), self.had)
+
+    def wait_for_none(self, things, descriptors=None):
         deadline = time.monotonic() + self.patience
         while True:
             _, out, _ = self.daemon.control("--json", "status")
             status = next(found for found in objects(out) if "links" in found)
-            left = {key: status[key] for key in ("connections", "links", "sessions") if status[key]}
-            if not left and self.descriptors() <= self.had:
+            left = {key: status[key] for key in things if status[key]}
+            if not left and (descriptors is None or self.descriptors() <= descriptors):
                 return
             if time.monotonic() > deadline:
-                raise Failure(f"left are {left}, {self.descriptors()} descriptors, not {self.had}")
+                raise Failure(f"left are {left}, {self.descriptors()} descriptors, not {descriptors}")
             time.sleep(0.05)
 
 
