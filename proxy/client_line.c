@@ -5,8 +5,10 @@
  */
 #include "proxy/client_line.h"
 
-/* Readings of them: a handshake has two or more, one of them dear. */
-enum { HANDSHAKES_A_TURN = 16 };
+/* Readings of them: a handshake has two or more, one of them dear. Where a turn is long because
+ * many others had something to say, one in so many of theirs is about half of the next one's time.
+ */
+enum { HANDSHAKES_A_TURN = 16, OTHERS_A_HANDSHAKE = 8 };
 
 static bool shakes_hands(const struct client *c)
 {
@@ -17,8 +19,10 @@ bool client_line_pass(struct client *c)
 {
     struct tools *tools = c->tools;
 
-    if (c->phase != CLIENT_OPEN || c->broken || !shakes_hands(c))
+    if (c->phase != CLIENT_OPEN || c->broken || !shakes_hands(c)) {
+        tools->others_read++;
         return true;
+    }
     if (c->has_turn) {
         c->has_turn = false;
         return true;
@@ -38,9 +42,12 @@ bool client_line_pass(struct client *c)
 
 void client_line_move(struct tools *tools)
 {
+    unsigned share = tools->others_read / OTHERS_A_HANDSHAKE;
     struct client *c;
 
-    tools->handshakes_left = HANDSHAKES_A_TURN;
+    tools->others_read = 0;
+    tools->entries = share > HANDSHAKES_A_TURN ? share : HANDSHAKES_A_TURN;
+    tools->handshakes_left = tools->entries;
     while (tools->handshakes_left && (c = TAILQ_FIRST(&tools->handshakes))) {
         tools->handshakes_left--;
         client_line_leave(c);

@@ -18,8 +18,6 @@
 #include "proxy/net.h"
 #include "proxy/relay.h"
 
-enum { ACCEPTS_A_TURN = 16 };
-
 struct listener {
     struct tools *tools;
     const struct conf_listen *conf;
@@ -56,7 +54,7 @@ static void on_connection(struct ev_loop *, ev_io *w, int)
 {
     struct listener *l = w->data;
 
-    for (int i = 0; i < ACCEPTS_A_TURN && !client_line_waits(l->tools); i++) {
+    for (unsigned i = 0; i < l->tools->entries && !client_line_waits(l->tools); i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof peer;
         int fd;

@@ -94,7 +94,9 @@ struct tools {
     struct movers movers;          /* clients that go to another worker when the turn is over */
     struct gate *gates;            /* one for each host of conf */
     struct client_line handshakes; /* that wait for another turn (client_line.h) … */
-    unsigned handshakes_left;      /* … as this one takes only so many more */
+    unsigned entries;              /* … as this one takes (and accepts) only so many, … */
+    unsigned handshakes_left;      /* … of which these are left, … */
+    unsigned others_read;          /* … beside so many readings of clients who are in */
     struct clients clients;
     struct links links;
     struct clients dead_clients; /* freed at the end of the turn */
