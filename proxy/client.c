@@ -185,9 +185,18 @@ static void take_kept(struct client *c)
     buffer_clear(&kept);
 }
 
+static void take_received(struct client *c, struct span in)
+{
+    if (!c->expects_proxy)
+        take_bytes(c, in);
+    else if (client_take_proxy_header(c, in) && client_admit(c))
+        take_kept(c);
+}
+
 static void on_readable(struct ev_loop *, ev_io *w, int)
 {
     struct client *c = w->data;
+    struct tools *tools = c->tools;
     ssize_t n;
 
     link_fetch(c->link); /* while the kernel copies */
@@ -197,7 +206,7 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
     }
     if (!client_line_pass(c))
         return;
-    n = recv(c->fd, c->tools->received, sizeof c->tools->received, MSG_DONTWAIT);
+    n = recv(c->fd, tools->received, sizeof tools->received, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
@@ -210,14 +219,17 @@ static void on_readable(struct ev_loop *, ev_io *w, int)
         c->handler->ended(c, n == 0 ? END_FIN : END_RESET);
         return;
     }
-    c->tools->counters.client_bytes_in += (uint64_t)n;
+    tools->counters.client_bytes_in += (uint64_t)n;
     if (c->link && c->link->session)
         sm_fetch(c->link->session); /* while TLS decrypts */
-    if (!c->expects_proxy)
-        take_bytes(c, (struct span){c->tools->received, (size_t)n});
-    else if (client_take_proxy_header(c, (struct span){c->tools->received, (size_t)n}) &&
-             client_admit(c))
-        take_kept(c);
+    if (client_shakes_hands(c)) {
+        ev_tstamp began = ev_time();
+
+        take_received(c, (struct span){tools->received, (size_t)n});
+        client_line_took(tools, ev_time() - began);
+    } else {
+        take_received(c, (struct span){tools->received, (size_t)n});
+    }
 }
 
 static void shut_when_empty(struct client *c)
@@ -313,15 +325,15 @@ void client_succeed(struct client *c, struct link *old)
     struct negotiation *n = c->login_data;
 
     client_succeed_no_more(n);
-    n->succeeds = true;
-    LIST_INSERT_HEAD(&old->successors, n, successor);
+    n->awaited = old;
+    TAILQ_INSERT_TAIL(&old->successors, n, successor);
 }
 
 void client_succeed_no_more(struct negotiation *n)
 {
-    if (n->succeeds)
-        LIST_REMOVE(n, successor);
-    n->succeeds = false;
+    if (n->awaited)
+        TAILQ_REMOVE(&n->awaited->successors, n, successor);
+    n->awaited = NULL;
 }
 
 void client_login_done(struct client *c)

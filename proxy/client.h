@@ -34,7 +34,8 @@ struct client_handler {
 /* What is only needed until the client is bound or has resumed. */
 struct negotiation {
     struct client *client;
-    LIST_ENTRY(negotiation) successor;
+    TAILQ_ENTRY(negotiation) successor;
+    struct link *awaited; /* it is among that link's successors; NULL: of none */
     struct sasl sasl;
     struct span account;  /* bare JID as SASL showed it, prepared; absent if unseen. Owned */
     struct span bind_id;  /* of the bind request that waits for its answer. Owned */
@@ -43,8 +44,7 @@ struct negotiation {
     uint32_t resume_h;
     bool ns2;          /* the <resume/> came in urn:xmpp:sm:2 */
     bool resume_waits; /* to be taken up on arrival at the right worker */
-    bool bind_waits;   /* likewise; or for the old session's link to be closed: */
-    bool succeeds;     /* it is among that link's successors */
+    bool bind_waits;   /* likewise; or for the end of the old session, whose link is awaited */
     bool probing;      /* a throw-away bind is on its way */
     bool exchanging;   /* the server's answer to <auth/>, <response/> or <abort/> is awaited */
     uint8_t aborted;   /* failures still to come from the server that are not the client's */
@@ -92,10 +92,10 @@ struct client {
     bool hands_over; /* messages that an ended session left may be handed over now */
     bool moves;      /* to another worker, when this turn is over (moves_to) */
     bool expects_proxy;
-    bool delayed;  /* its address connects too fast: nothing is read yet */
-    bool in_line;  /* it shakes hands, and is not read until … */
-    bool has_turn; /* … it has its turn */
-    uint8_t mark;  /* of marks, the newest */
+    bool delayed;    /* its address connects too fast: nothing is read yet */
+    bool in_line;    /* it shakes hands, and is not read until … */
+    bool was_let_go; /* … it stood there, and may go unless time is up */
+    uint8_t mark;    /* of marks, the newest */
     enum client_fit fit : 8;
     size_t share; /* bytes of its session that may still be written before others have their turn */
     uint64_t wire_out; /* bytes given to the kernel */
@@ -203,7 +203,7 @@ void client_free(struct client *c); /* by the worker alone */
 void client_leave(struct client *c);
 void client_arrive(struct client *c, struct tools *tools);
 
-/* Its bind waits until that link has ended, or no longer. */
+/* Its bind waits until that link's session has ended, or no longer. */
 void client_succeed(struct client *c, struct link *old);
 void client_succeed_no_more(struct negotiation *n);
 

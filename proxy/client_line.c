@@ -2,37 +2,38 @@
 /*
  * Whoever stands in line has bytes to be read: so whoever is let go makes the next turn begin at
  * once, and the line moves until it is empty.
+ *
+ * Where turns are long because many others have something to say, a few handshakes a turn would be
+ * a few a second: so they may take as long as all else did in the turns before.
  */
 #include "proxy/client_line.h"
 
-/* Readings of them: a handshake has two or more, one of them dear. Where a turn is long because
- * many others had something to say, one in so many of theirs is about half of the next one's time.
- */
-enum { HANDSHAKES_A_TURN = 16, OTHERS_A_HANDSHAKE = 8 };
+/* Readings of them: a handshake has two or more, one of them dear. */
+enum { A_TURN = 16, MOST_A_TURN = 1024 };
 
-static bool shakes_hands(const struct client *c)
+static const double LONGEST_S = 0.1; /* nobody who is in waits longer for those who come */
+
+bool client_shakes_hands(const struct client *c)
 {
-    return client_owes_tls(c) || (c->tls && !tls_ready(c->tls));
+    return c->phase == CLIENT_OPEN && !c->broken &&
+           (client_owes_tls(c) || (c->tls && !tls_ready(c->tls)));
 }
 
 bool client_line_pass(struct client *c)
 {
     struct tools *tools = c->tools;
 
-    if (c->phase != CLIENT_OPEN || c->broken || !shakes_hands(c)) {
-        tools->others_read++;
+    if (!client_shakes_hands(c))
         return true;
-    }
-    if (c->has_turn) {
-        c->has_turn = false;
-        return true;
-    }
-    if (!c->in_line && tools->handshakes_left) {
-        tools->handshakes_left--;
+    if (!c->in_line && (tools->shook < A_TURN || tools->shook_s < tools->shake_most_s)) {
+        c->was_let_go = false;
         return true;
     }
     if (!c->in_line) {
-        TAILQ_INSERT_TAIL(&tools->handshakes, c, line);
+        if (c->was_let_go)
+            TAILQ_INSERT_HEAD(&tools->handshakes, c, line);
+        else
+            TAILQ_INSERT_TAIL(&tools->handshakes, c, line);
         c->in_line = true;
         tools->counters.handshakes_waited++;
     }
@@ -40,18 +41,38 @@ bool client_line_pass(struct client *c)
     return false;
 }
 
-void client_line_move(struct tools *tools)
+void client_line_took(struct tools *tools, double seconds)
 {
-    unsigned share = tools->others_read / OTHERS_A_HANDSHAKE;
+    tools->shook++;
+    tools->shook_s += seconds > 0 ? seconds : 0; /* the clock may be set back */
+}
+
+/* How many would take so long, by those of the last turn. */
+static unsigned fit(const struct tools *tools, double seconds)
+{
+    double count = tools->shook_s > 0 ? seconds * tools->shook / tools->shook_s : 0;
+
+    return count < A_TURN ? A_TURN : count > MOST_A_TURN ? MOST_A_TURN : (unsigned)count;
+}
+
+void client_line_move(struct tools *tools, double turn_s)
+{
+    double others_s = turn_s - tools->shook_s, before_s = tools->others_s, most_s = others_s;
+    unsigned count;
     struct client *c;
 
-    tools->others_read = 0;
-    tools->entries = share > HANDSHAKES_A_TURN ? share : HANDSHAKES_A_TURN;
-    tools->handshakes_left = tools->entries;
-    while (tools->handshakes_left && (c = TAILQ_FIRST(&tools->handshakes))) {
-        tools->handshakes_left--;
+    if (most_s > before_s) /* a process that lost its processor once had one long turn */
+        most_s = before_s;
+    tools->others_s = others_s;
+    tools->shake_most_s = most_s < LONGEST_S ? most_s : LONGEST_S;
+    count = fit(tools, tools->shake_most_s);
+    tools->shook = 0;
+    tools->shook_s = 0;
+    tools->accepts_left = count;
+    while (count && (c = TAILQ_FIRST(&tools->handshakes))) {
+        count--;
         client_line_leave(c);
-        c->has_turn = true;
+        c->was_let_go = true;
         client_read(c, true);
     }
 }

@@ -394,8 +394,11 @@ static void judge(struct reading *r)
                           true,
                           "queue_bytes is less than stanza_bytes: one long stanza ends a session");
     if (c->sm.on_expiry == CONF_EXPIRY_SPOOL) {
-        conf_problems_add(r->problems, conf_entry(CONF_SECTION_SM, &c->sm, "on_expiry")->line, true,
-                          "on_expiry: spool is not supported yet and behaves as bounce");
+        unsigned line = conf_entry(CONF_SECTION_SM, &c->sm, "on_expiry")->line;
+
+        if (line) /* who did not ask for it need not be told at each start */
+            conf_problems_add(r->problems, line, true,
+                              "on_expiry: spool is not supported yet and behaves as bounce");
         c->sm.on_expiry = CONF_EXPIRY_BOUNCE;
     }
 }

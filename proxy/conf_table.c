@@ -96,9 +96,10 @@ static const struct conf_row host_rows[] = {
      "Local addresses to connect from, separated by spaces. More than one is needed\n"
      "beyond 28,000 links. Empty: the system chooses."},
     {"certificate", &conf_type_text, FIELD(certificate), NULL, {1, TEXT_MAX, NULL}, true, NULL,
-     "The certificate for the domain, with its chain behind it (PEM). Required."},
+     "The certificate for the domain, with its chain behind it (PEM). Required,\n"
+     "but where all listeners are ws."},
     {"private_key", &conf_type_text, FIELD(private_key), NULL, {1, TEXT_MAX, NULL}, true, NULL,
-     "The private key of the certificate (PEM, no passphrase). Required."},
+     "The private key of the certificate (PEM, no passphrase). Required likewise."},
     {"websocket_url", &conf_type_text, FIELD(websocket_url), "", {0, TEXT_MAX, NULL}, false, NULL,
      "The WebSocket address that /.well-known/host-meta and host-meta.json announce:\n"
      "wss://xmpp.example.org/xmpp-websocket. Empty: none is announced."},
@@ -147,7 +148,8 @@ static const struct conf_row limits_rows[] = {
      "A connection that has not authenticated after so long is closed, and one that has\n"
      "not bound a resource as long after that."},
     {"stanza_bytes", &conf_type_size, FIELD(stanza_bytes), "512K", {10000, 16 * M, NULL}, false, NULL,
-     "The longest stanza. In front of jabberd2, keep it below its stanzasize."},
+     "The longest stanza. Keep it below what the server takes: 250K for Prosody,\n"
+     "ejabberd and jabberd2 as Debian has them."},
     {"stanza_bytes_unauthenticated", &conf_type_size, FIELD(stanza_bytes_unauthenticated), "16K", {4 * K, M, NULL}, false, NULL,
      "The same before a client has authenticated."},
 };

@@ -135,12 +135,13 @@ void enable_session(struct client *c, const struct item *item)
     struct sink k = SINK(account);
     struct sm_core *core = NULL;
     const char *mortal;
+    bool modern = c->modern && l->modern;
 
     if (jid_normal(&k, c->jid, true))
         core = c->tools->cores[sm_id_arena(k.p, k.len)];
-    if (!core || !c->modern || l->in.skipped) {
+    if (!core || !modern || l->in.skipped) {
         relay_failed(c, item->flags & ITEM_SM2,
-                     c->modern ? "resource-constraint" : "service-unavailable", false, 0);
+                     modern ? "resource-constraint" : "service-unavailable", false, 0);
         return;
     }
     if (all_in_use(c, core, sink_span(&k))) {

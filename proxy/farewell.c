@@ -324,12 +324,13 @@ void farewell_unconfirmed(struct link *l)
            f_u32("given_back", given_back), f_u32("lost", lost));
 }
 
-/* New logins waited for this link's end before they bind the same resource. */
+/* New logins waited for this session's end before they bind the same resource: in the order in
+ * which they came, for to a server the last one is the one that stays. */
 static void wake_successors(struct link *l)
 {
     struct negotiation *n;
 
-    while ((n = LIST_FIRST(&l->successors))) {
+    while ((n = TAILQ_FIRST(&l->successors))) {
         client_succeed_no_more(n);
         if (n->client->phase == CLIENT_OPEN) /* it may be lingering */
             negotiate_bind_now(n->client);

@@ -226,6 +226,7 @@ static void take_sasl(struct link *l, const struct item *item, struct span raw,
         c->login = LOGIN_AUTH;
         c->tools->counters.login_failures++;
         log_at(LOG_INFO, "login_failed", f_u64("conn", c->id),
+               f_addr("peer", (const struct sockaddr *)&c->peer),
                f_str("mechanism", n->sasl.mechanism),
                f_span("why", e->child ? e->child->name : SPAN_NONE));
     }
@@ -264,7 +265,8 @@ static void logged_in_by_iq(struct client *c, const struct element *e)
         return;
     if (!fine) {
         c->tools->counters.login_failures++;
-        log_at(LOG_INFO, "login_failed", f_u64("conn", c->id), f_str("mechanism", "XEP-0078"));
+        log_at(LOG_INFO, "login_failed", f_u64("conn", c->id),
+               f_addr("peer", (const struct sockaddr *)&c->peer), f_str("mechanism", "XEP-0078"));
         may_speak(c);
         return;
     }

@@ -44,6 +44,7 @@ static void prepare(struct link *l, const struct conf *conf)
     ev_init(&l->writable, on_writable);
     ev_init(&l->timer, on_timer);
     ev_set_priority(&l->timer, TOOLS_CLOCKS);
+    TAILQ_INIT(&l->successors);
 }
 
 /* Links outlive their clients, and some move between threads. */
@@ -449,7 +450,7 @@ void link_free(struct link *l)
 {
     struct negotiation *n;
 
-    while ((n = LIST_FIRST(&l->successors)))
+    while ((n = TAILQ_FIRST(&l->successors)))
         client_succeed_no_more(n);
     close_socket(l);
     LIST_REMOVE(l, entry);

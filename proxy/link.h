@@ -21,7 +21,7 @@ enum link_phase {
     LINK_DIALING,
     LINK_OPEN,
     LINK_LEAVING, /* all was said; the server's end is awaited */
-    LINK_DEAD,    /* freed at the end of the turn */
+    LINK_DEAD,    /* freed at the end of this turn, or when it has rested */
 };
 
 enum link_stage { /* what is expected of the server next */
@@ -77,7 +77,7 @@ struct link {
     size_t address; /* which of the host's addresses is being tried */
     ev_timer timer;
     struct parked parked;         /* a session's: its socket outlives the process */
-    struct successors successors; /* new logins whose bind waits for this link's end */
+    struct successors successors; /* new logins whose bind waits for its session's end */
     enum link_stage stage;
     bool gated;       /* it is its turn among the host's logins */
     bool starved;     /* the system had no descriptor for it, or no memory */
@@ -86,7 +86,7 @@ struct link {
     bool modern;      /* the server's header said version 1.0 */
     bool inactive;    /* the last CSI state that was passed upstream, before there was a session */
     bool ended;       /* our closing tag was said */
-    uint8_t rests;    /* dead, for so many turns before its socket is closed */
+    uint8_t rests;    /* dead, for so many ends of turns before its socket is closed */
     uint8_t offences; /* of the server, so many have had a line of the log */
 };
 

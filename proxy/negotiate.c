@@ -31,7 +31,8 @@ static void fail_sasl(struct client *c, const char *condition)
     client_flush(c);
     c->tools->counters.login_failures++;
     enum log_level level = offence_level(&c->offences);
-    log_at(level, "login_failed", f_u64("conn", c->id), f_str("why", condition));
+    log_at(level, "login_failed", f_u64("conn", c->id),
+           f_addr("peer", (const struct sockaddr *)&c->peer), f_str("why", condition));
 }
 
 static const struct conf_host *find_host(const struct client *c, struct span to)
@@ -272,7 +273,8 @@ void negotiate_iq(struct client *c, const struct item *item, struct span raw)
         refuse_tree(c, e, "modify", "not-acceptable");
         c->tools->counters.login_failures++;
         enum log_level level = offence_level(&c->offences);
-        log_at(level, "login_failed", f_u64("conn", c->id), f_str("mechanism", "XEP-0078"),
+        log_at(level, "login_failed", f_u64("conn", c->id),
+               f_addr("peer", (const struct sockaddr *)&c->peer), f_str("mechanism", "XEP-0078"),
                f_str("why", "not-acceptable"));
         return;
     }

@@ -14,7 +14,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, KEEPALIVE_IDLE_S = 120, KEEPALIVE_EVERY_S = 30, KEEPALIVE_PROBES = 4 };
+enum {
+    BACKLOG = 4096, /* of a listener: as many as Linux lets wait by default (net.core.somaxconn) */
+    KEEPALIVE_IDLE_S = 120,
+    KEEPALIVE_EVERY_S = 30,
+    KEEPALIVE_PROBES = 4,
+};
 
 static void set(int fd, int level, int option, int value)
 {

@@ -12,6 +12,7 @@
 
 struct addresses {
     struct conf_address at[RESOLVE_ADDRESSES_MAX];
+    size_t of[RESOLVE_ADDRESSES_MAX]; /* which of the host's upstreams has it */
     size_t count;
 };
 
@@ -21,7 +22,23 @@ struct resolve {
     struct addresses *hosts;
 };
 
-static int look_up(struct addresses *to, const struct conf_target *target, int flags)
+static void add(struct addresses *to, size_t of, const void *addr, socklen_t len)
+{
+    if (to->count == RESOLVE_ADDRESSES_MAX)
+        return;
+    memcpy(&to->at[to->count].addr, addr, len);
+    to->at[to->count].len = len;
+    to->of[to->count++] = of;
+}
+
+static void keep_earlier(struct addresses *to, size_t of, const struct addresses *earlier)
+{
+    for (size_t i = 0; i < earlier->count; i++)
+        if (earlier->of[i] == of)
+            add(to, of, &earlier->at[i].addr, earlier->at[i].len);
+}
+
+static int look_up(struct addresses *to, size_t of, const struct conf_target *target, int flags)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV};
     struct addrinfo *found;
@@ -31,12 +48,8 @@ static int look_up(struct addresses *to, const struct conf_target *target, int f
     snprintf(port, sizeof port, "%u", target->port);
     if ((r = getaddrinfo(target->host, port, &hints, &found)) != 0)
         return r;
-    for (const struct addrinfo *a = found; a && to->count < RESOLVE_ADDRESSES_MAX; a = a->ai_next) {
-        struct conf_address *at = &to->at[to->count++];
-
-        memcpy(&at->addr, a->ai_addr, a->ai_addrlen);
-        at->len = a->ai_addrlen;
-    }
+    for (const struct addrinfo *a = found; a; a = a->ai_next)
+        add(to, of, a->ai_addr, a->ai_addrlen);
     freeaddrinfo(found);
     return 0;
 }
@@ -48,15 +61,17 @@ static void resolve_host(struct resolve *r, size_t host)
     bool names = false;
 
     for (size_t i = 0; i < h->upstreams.count; i++) {
-        int why = look_up(&now, &h->upstreams.at[i], AI_NUMERICHOST);
+        int why = look_up(&now, i, &h->upstreams.at[i], AI_NUMERICHOST);
 
         if (why) {
             names = true;
-            why = look_up(&now, &h->upstreams.at[i], AI_ADDRCONFIG);
+            why = look_up(&now, i, &h->upstreams.at[i], AI_ADDRCONFIG);
         }
-        if (why)
-            log_at(LOG_WARN, "resolve_failed", f_str("host", h->domain),
-                   f_str("upstream", h->upstreams.at[i].host), f_str("why", gai_strerror(why)));
+        if (!why)
+            continue;
+        keep_earlier(&now, i, &r->hosts[host]); /* only this thread writes them */
+        log_at(LOG_WARN, "resolve_failed", f_str("host", h->domain),
+               f_str("upstream", h->upstreams.at[i].host), f_str("why", gai_strerror(why)));
     }
     if (!now.count || (!names && r->hosts[host].count))
         return;

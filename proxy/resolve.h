@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The addresses of all hosts' upstreams. Names are resolved by the main thread, at
- * the start and every minute, so that no worker ever waits for a name server; what
- * resolved once stays until something newer is known.
+ * the start and every minute, so that no worker ever waits for a name server; a name
+ * that does not resolve keeps the addresses that it had.
  */
 #pragma once
 
 #include "proxy/conf.h"
 
-enum { RESOLVE_ADDRESSES_MAX = 16 }; /* of one host, all its upstreams together */
+/* Of one host, all its upstreams together; more are not tried. */
+enum { RESOLVE_ADDRESSES_MAX = 16 };
 
 struct resolve;
 

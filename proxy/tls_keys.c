@@ -69,10 +69,12 @@ static SSL_CTX *context_new(const SSL_METHOD *method)
 static SSL_CTX *server_new(const struct conf_host *host, struct tls_keys *keys)
 {
     SSL_CTX *ctx = context_new(TLS_server_method());
+    bool has_none = !*host->certificate && !*host->private_key; /* TLS is the web server's alone */
 
-    if (ctx && SSL_CTX_use_certificate_chain_file(ctx, host->certificate) == 1 &&
-        SSL_CTX_use_PrivateKey_file(ctx, host->private_key, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(ctx) == 1) {
+    if (ctx &&
+        (has_none || (SSL_CTX_use_certificate_chain_file(ctx, host->certificate) == 1 &&
+                      SSL_CTX_use_PrivateKey_file(ctx, host->private_key, SSL_FILETYPE_PEM) == 1 &&
+                      SSL_CTX_check_private_key(ctx) == 1))) {
         SSL_CTX_set_tlsext_servername_callback(ctx, pick_by_sni);
         SSL_CTX_set_tlsext_servername_arg(ctx, keys);
         SSL_CTX_set_alpn_select_cb(ctx, tls_pick_alpn, NULL);

@@ -55,7 +55,7 @@ struct counters {
 LIST_HEAD(clients, client);
 SLIST_HEAD(movers, client);
 LIST_HEAD(links, link);
-LIST_HEAD(successors, negotiation);
+TAILQ_HEAD(successors, negotiation);
 TAILQ_HEAD(link_line, link);
 TAILQ_HEAD(client_line, client);
 
@@ -94,14 +94,16 @@ struct tools {
     struct movers movers;          /* clients that go to another worker when the turn is over */
     struct gate *gates;            /* one for each host of conf */
     struct client_line handshakes; /* that wait for another turn (client_line.h) … */
-    unsigned entries;              /* … as this one takes (and accepts) only so many, … */
-    unsigned handshakes_left;      /* … of which these are left, … */
-    unsigned others_read;          /* … beside so many readings of clients who are in */
+    double shake_most_s;   /* … as this one has only so long for them, or for a few; … */
+    double shook_s;        /* … they took so long so far, … */
+    unsigned shook;        /* … and were so many readings */
+    double others_s;       /* what all else took in the turn before */
+    unsigned accepts_left; /* in this turn, by all listeners together */
     struct clients clients;
     struct links links;
     struct clients dead_clients; /* freed at the end of the turn */
-    struct links dead_links;
-    unsigned buried; /* clients that were freed, since their memory was given back */
+    struct links dead_links;     /* likewise, but for those that rest */
+    unsigned buried;             /* clients that were freed, since their memory was given back */
     struct counters counters;
     const struct client *wire_owner; /* whose bytes are in wire */
     struct buffer wire;              /* ciphertext on its way out; empty between connections */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker's thread: its loop, its mailbox, and the end of each turn, where what was
- * closed during the turn is freed.
+ * closed during the turn is freed, or a few turns later.
  */
 #include "proxy/worker.h"
 
@@ -196,7 +196,7 @@ static void on_turn_over(struct ev_loop *, ev_prepare *p, int)
     orders_serve_due(&w->tools);
     bury(&w->tools, false);
     listeners_go_on(&w->listeners);
-    client_line_move(&w->tools);
+    client_line_move(&w->tools, ev_time() - ev_now(w->tools.loop));
     w->tools.counters.turns++;
     if (w->stopping && all_ended(w))
         finished(w);

@@ -35,7 +35,7 @@ http {{
     server {{
         listen 127.0.0.1:{port} ssl; ssl_certificate {chain}; ssl_certificate_key {key};
         location /xmpp-websocket {{ proxy_pass http://127.0.0.1:{behind}; proxy_read_timeout 15m; }}
-        location /impatient {{ proxy_pass http://127.0.0.1:{behind}/xmpp-websocket; proxy_read_timeout 1s; }}
+        location /impatient {{ proxy_pass http://127.0.0.1:{behind}/xmpp-websocket; proxy_read_timeout 4s; }}
         location /.well-known/ {{ proxy_pass http://127.0.0.1:{behind}; }}
     }}
 }}
@@ -58,7 +58,7 @@ backend patient
     {forward}
     server holdfast 127.0.0.1:{behind} {proxy}
 backend impatient
-    timeout tunnel 1s
+    timeout tunnel 4s
     {forward}
     http-request set-path /xmpp-websocket
     server holdfast 127.0.0.1:{behind} {proxy}

@@ -41,7 +41,11 @@ SETTINGS = {
 IN_LINE = 400
 STACK = 256 << 10  # bytes of a thread
 IN_LINE_SETTINGS = SETTINGS | {
-    "limits": {"connections_per_ip": "1000", "connection_rate_per_ip": "100000"},
+    "limits": {
+        "connections_per_ip": "1000",
+        "connection_rate_per_ip": "100000",
+        "unauthenticated_timeout": "5m",
+    },
     "host example.org": {"upstream_logins": "1"},
 }
 

@@ -63,7 +63,7 @@ async def another_number_of_workers(life):
         await life.begin()
         for client in clients:
             await client.come_back()
-    assert len(life.server.links) == SESSIONS, "links were lost"
+    await life.server_saw(lambda: len(life.server.links) == SESSIONS)
     closed = life.server.closed
     assert await life.end(signal.SIGINT) == 0, "it did not end in order"
     await life.server_saw(lambda: life.server.closed == closed + SESSIONS)

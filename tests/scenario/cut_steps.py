@@ -174,8 +174,8 @@ class CutSteps:
         deadline = time.monotonic() + self.patience
         while True:
             _, out, _ = self.daemon.control("--json", "status")
-            status = next(found for found in objects(out) if "links" in found)
-            left = {key: status[key] for key in things if status[key]}
+            status = next((found for found in objects(out) if "links" in found), {})
+            left = {key: status.get(key) for key in things if status.get(key) != 0}
             if not left and (descriptors is None or self.descriptors() <= descriptors):
                 return
             if time.monotonic() > deadline:
@@ -184,15 +184,14 @@ class CutSteps:
 
 
 def leave(client, how):
-    """rst; or fin, and then all that is still said is heard."""
-    client.cut(how)
-    if how == "fin":
-        try:
-            while client.sock.recv(65536):
-                pass
-        except OSError:
+    """rst; or fin, and then all that is still said is heard; the other side may have gone before."""
+    try:
+        client.cut(how)
+        while how == "fin" and client.sock.recv(65536):
             pass
-        client.close()
+    except OSError:
+        pass
+    client.close()
 
 
 def quiet(*_):

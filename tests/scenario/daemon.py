@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 
@@ -37,6 +38,7 @@ class Daemon(holdfast.Holdfast):
     def __init__(self, hosts, more, options, activated=(), descriptors=None):
         super().__init__(upstream=1, domain="unused.test", settings=QUIET)
         self.options = options
+        self.standing = threading.Lock()  # held by whoever has it stand still
         self.descriptors = descriptors
         self.certificates = {}
         six = f"[::1]:{process.free_port()}"
@@ -104,7 +106,9 @@ class Daemon(holdfast.Holdfast):
             raise RuntimeError(f"{error}\n{self.log()}") from None
 
     def is_up(self):
-        return all(process.accepts(port, host) for host, port in self.addresses.values())
+        """Answers, which it does when all of it has begun; and then each listener is tried once."""
+        status, _, _ = self.control("status")
+        return status == 0 and all(process.accepts(port, host) for host, port in self.addresses.values())
 
     def thread_states(self):
         """A letter for each thread, as in proc(5)."""

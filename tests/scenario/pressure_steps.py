@@ -152,14 +152,12 @@ class PressureSteps:
         come = [self.guest_at_tls() for _ in range(int(count))]
         self.wait_for(lambda: self.total("connections") == before + len(come), "all to be in")
         self.rests()
-        process = self.daemon.process
-        process.send_signal(signal.SIGSTOP)
         try:
-            self.wait_for(lambda: set(self.daemon.thread_states()) == {"T"}, "it to stand still")
+            self.stands_still(None)
             for guest in come:
                 guest.sendall(hello())
         finally:
-            process.send_signal(signal.SIGCONT)
+            self.goes_on()
         for guest in come:
             if guest.recv(1) != TLS_HANDSHAKE:
                 raise Failure("a guest was not answered")
@@ -189,14 +187,15 @@ class PressureSteps:
 
     def stands_still(self, seconds):
         """Its clocks pass so much meanwhile, and what comes to it waits."""
-        process = self.daemon.process
-        process.send_signal(signal.SIGSTOP)
+        self.daemon.standing.acquire()
+        self.daemon.process.send_signal(signal.SIGSTOP)
         self.wait_for(lambda: set(self.daemon.thread_states()) == {"T"}, "it to stand still")
         if seconds:
-            threading.Timer(float(seconds), process.send_signal, (signal.SIGCONT,)).start()
+            threading.Timer(float(seconds), self.goes_on).start()
 
     def goes_on(self):
         self.daemon.process.send_signal(signal.SIGCONT)
+        self.daemon.standing.release()
 
     def memory_lacks(self, text):
         text = self.caught.fill(text)

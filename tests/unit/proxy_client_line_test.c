@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many handshakes a turn takes: a few, and more where the others had much to say.
+ * How many handshakes a turn takes: a few, and more where all else took long.
  */
 #include "proxy/client_line.h"
 
@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-enum { CROWD = 100, FEW = 16, ONE_FOR = 8 };
+enum { CROWD = 400, FEW = 16 };
+
+static const double READING_S = 0.001;
 
 static const struct conf_listen direct = {.transport = CONF_TLS}, clear = {.transport = CONF_WS};
 
@@ -43,7 +45,7 @@ static struct world make_world(void)
     for (size_t i = 0; i < CROWD; i++)
         make_client(&w.hellos[i], w.tools, &direct);
     make_client(&w.talker, w.tools, &clear);
-    client_line_move(w.tools);
+    client_line_move(w.tools, 0);
     return w;
 }
 
@@ -58,14 +60,17 @@ static void free_world(struct world *w)
     free(w->hellos);
 }
 
-/* Each hello is there to be read; how many are, in this turn. */
-static size_t turn(struct world *w)
+/* Each hello is there to be read; how many are, in this turn, where all else takes so long. */
+static size_t turn(struct world *w, double others_s)
 {
     size_t passed = 0;
 
     for (size_t i = 0; i < CROWD; i++)
-        passed += client_line_pass(&w->hellos[i]);
-    client_line_move(w->tools);
+        if (client_line_pass(&w->hellos[i])) {
+            client_line_took(w->tools, READING_S);
+            passed++;
+        }
+    client_line_move(w->tools, others_s + (double)passed * READING_S);
     return passed;
 }
 
@@ -73,23 +78,82 @@ static void a_turn_takes_a_few(void **)
 {
     struct world w = make_world();
 
-    assert_int_equal(turn(&w), FEW);
+    assert_int_equal(w.tools->accepts_left, FEW);
+    assert_int_equal(turn(&w, 0.001), FEW);
     assert_true(client_line_waits(w.tools));
-    assert_int_equal(turn(&w), FEW);
-    assert_int_equal(w.tools->entries, FEW);
+    assert_int_equal(turn(&w, 0.001), FEW);
+    assert_int_equal(turn(&w, 0), FEW);
+    assert_int_equal(w.tools->accepts_left, FEW);
     free_world(&w);
 }
 
-static void a_long_turn_makes_the_next_one_take_more(void **)
+static void handshakes_may_take_as_long_as_all_else_did(void **)
 {
     struct world w = make_world();
 
-    for (size_t i = 0; i < (size_t)ONE_FOR * (FEW + 4); i++)
+    assert_int_equal(turn(&w, 0.0505), FEW);
+    assert_int_equal(turn(&w, 0.0505), FEW);
+    assert_int_equal(w.tools->accepts_left, 50);
+    assert_in_range(turn(&w, 0), 50, 51);
+    assert_int_equal(turn(&w, 0), FEW);
+    free_world(&w);
+}
+
+static void one_long_turn_is_no_load(void **)
+{
+    struct world w = make_world();
+
+    assert_int_equal(turn(&w, 0.0005), FEW);
+    assert_int_equal(turn(&w, 5), FEW);
+    assert_int_equal(turn(&w, 0.0005), FEW);
+    assert_int_equal(turn(&w, 0.0005), FEW);
+    free_world(&w);
+}
+
+static void but_not_longer_than_a_tenth_of_a_second(void **)
+{
+    struct world w = make_world();
+
+    turn(&w, 5);
+    turn(&w, 5);
+    assert_in_range(w.tools->accepts_left, 99, 101);
+    assert_in_range(turn(&w, 5), 99, 101);
+    free_world(&w);
+}
+
+/* A turn of dear ones behind one of cheap ones ends when its time is over. */
+static void the_time_counts_not_what_was_expected(void **)
+{
+    struct world w = make_world();
+    size_t passed = 0;
+
+    for (size_t i = 0; i < CROWD; i++)
+        if (client_line_pass(&w.hellos[i]))
+            client_line_took(w.tools, 1e-6);
+    client_line_move(w.tools, 1);
+    client_line_took(w.tools, 1e-6);
+    client_line_move(w.tools, 1);
+    assert_int_equal(w.tools->accepts_left, 1024);
+    assert_false(client_line_waits(w.tools)); /* all were let go */
+    for (size_t i = 0; i < CROWD; i++)
+        if (client_line_pass(&w.hellos[i])) {
+            client_line_took(w.tools, 0.01);
+            passed++;
+        }
+    assert_int_equal(passed, FEW); /* the tenth of a second was over behind ten */
+    assert_ptr_equal(TAILQ_FIRST(&w.tools->handshakes), &w.hellos[CROWD - 1]);
+    free_world(&w);
+}
+
+static void whoever_is_in_passes(void **)
+{
+    struct world w = make_world();
+
+    turn(&w, 0);
+    for (size_t i = 0; i < CROWD; i++)
         assert_true(client_line_pass(&w.talker));
-    assert_int_equal(turn(&w), FEW); /* its share was known before it began */
-    assert_int_equal(w.tools->entries, FEW + 4);
-    assert_int_equal(turn(&w), FEW + 4);
-    assert_int_equal(turn(&w), FEW);
+    w.hellos[CROWD - 1].phase = CLIENT_LINGERING;
+    assert_true(client_line_pass(&w.hellos[CROWD - 1]));
     free_world(&w);
 }
 
@@ -97,7 +161,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_takes_a_few),
-        cmocka_unit_test(a_long_turn_makes_the_next_one_take_more),
+        cmocka_unit_test(handshakes_may_take_as_long_as_all_else_did),
+        cmocka_unit_test(one_long_turn_is_no_load),
+        cmocka_unit_test(but_not_longer_than_a_tenth_of_a_second),
+        cmocka_unit_test(the_time_counts_not_what_was_expected),
+        cmocka_unit_test(whoever_is_in_passes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

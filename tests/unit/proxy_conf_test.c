@@ -57,7 +57,7 @@ static void assert_address(const struct conf_address *a, const char *host, uint1
     assert_int_equal(ntohs(six ? v6->sin6_port : v4->sin_port), port);
 }
 
-/* The values that DESIGN promises, whatever the table says. */
+/* The values that are promised, whatever the table says. */
 static void assert_defaults(const struct conf *c)
 {
     const struct conf_listen *l = &c->listens[0];
@@ -355,6 +355,16 @@ static void spool_is_read_as_bounce_with_a_warning(void **)
     outcome_clear(&o);
 }
 
+static void who_did_not_ask_for_the_spool_is_not_warned_of_it(void **)
+{
+    struct outcome o = outcome_of(LISTEN HOST);
+
+    assert_int_equal(o.result, 0);
+    assert_int_equal(o.conf->sm.on_expiry, CONF_EXPIRY_BOUNCE);
+    assert_int_equal(o.problems.count, 0);
+    outcome_clear(&o);
+}
+
 static void a_queue_shorter_than_a_stanza_is_warned_of(void **)
 {
     struct outcome o =
@@ -415,6 +425,7 @@ int main(void)
         cmocka_unit_test(ws_needs_loopback_or_the_networks_of_proxies),
         cmocka_unit_test(what_is_not_built_is_refused_unless_it_is_the_default),
         cmocka_unit_test(spool_is_read_as_bounce_with_a_warning),
+        cmocka_unit_test(who_did_not_ask_for_the_spool_is_not_warned_of_it),
         cmocka_unit_test(a_queue_shorter_than_a_stanza_is_warned_of),
         cmocka_unit_test(a_reload_names_what_only_a_restart_changes),
     };

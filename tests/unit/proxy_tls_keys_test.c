@@ -5,6 +5,7 @@
  */
 #include "proxy/tls_keys.h"
 
+#include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -138,9 +139,24 @@ static void what_is_kept_and_is_no_set_of_keys_is_replaced(void **)
     free_core(core);
 }
 
+/* Its web server has the certificate. */
+static void a_host_without_a_certificate_is_no_fault(void **)
+{
+    struct conf_host bare = {.certificate = (char *)"", .private_key = (char *)""};
+    struct conf_host half = {.certificate = certificate, .private_key = (char *)""};
+    struct conf one = {.hosts = &bare, .host_count = 1};
+    struct tls_keys *keys;
+
+    assert_int_equal(tls_keys_new(&keys, &one, NULL), 0);
+    tls_keys_release(keys);
+    one.hosts = &half;
+    assert_int_equal(tls_keys_new(&keys, &one, NULL), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_host_without_a_certificate_is_no_fault),
         cmocka_unit_test(all_hosts_have_the_same_keys_also_after_a_reload),
         cmocka_unit_test(the_next_process_goes_on_with_the_keys),
         cmocka_unit_test(keys_that_are_a_day_old_are_not_used_again),
