@@ -149,7 +149,7 @@ static const struct conf_row limits_rows[] = {
      "not bound a resource as long after that."},
     {"stanza_bytes", &conf_type_size, FIELD(stanza_bytes), "512K", {10000, 16 * M, NULL}, false, NULL,
      "The longest stanza. Keep it below what the server takes: 250K for Prosody,\n"
-     "ejabberd and jabberd2 as Debian has them."},
+     "60K for jabberd2 as Debian has it; ejabberd's is max_stanza_size."},
     {"stanza_bytes_unauthenticated", &conf_type_size, FIELD(stanza_bytes_unauthenticated), "16K", {4 * K, M, NULL}, false, NULL,
      "The same before a client has authenticated."},
 };
