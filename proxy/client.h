@@ -94,7 +94,8 @@ struct client {
     bool expects_proxy;
     bool delayed;    /* its address connects too fast: nothing is read yet */
     bool in_line;    /* it shakes hands, and is not read until … */
-    bool was_let_go; /* … it stood there, and may go unless time is up */
+    bool has_turn;   /* … it has its turn, or … */
+    bool was_let_go; /* … it may go unless time is up */
     uint8_t mark;    /* of marks, the newest */
     enum client_fit fit : 8;
     size_t share; /* bytes of its session that may still be written before others have their turn */

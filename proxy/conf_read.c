@@ -375,10 +375,13 @@ static void judge_hosts(struct reading *r)
 
     if (!c->host_count)
         conf_problems_add(r->problems, 0, false, "there is no [host DOMAIN]");
-    for (const struct conf_host *h = c->hosts; needed && h < c->hosts + c->host_count; h++) {
-        if (!conf_entry(CONF_SECTION_HOST, h, "certificate")->line)
+    for (const struct conf_host *h = c->hosts; h < c->hosts + c->host_count; h++) {
+        bool certificate = conf_entry(CONF_SECTION_HOST, h, "certificate")->line;
+        bool private_key = conf_entry(CONF_SECTION_HOST, h, "private_key")->line;
+
+        if (!certificate && (needed || private_key))
             conf_problems_add(r->problems, h->line, false, "the host has no certificate");
-        if (!conf_entry(CONF_SECTION_HOST, h, "private_key")->line)
+        if (!private_key && (needed || certificate))
             conf_problems_add(r->problems, h->line, false, "the host has no private_key");
     }
 }

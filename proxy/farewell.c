@@ -325,7 +325,7 @@ void farewell_unconfirmed(struct link *l)
 }
 
 /* New logins waited for this session's end before they bind the same resource: in the order in
- * which they came, for to a server the last one is the one that stays. */
+ * which they came, for a server keeps the last one that it reads. */
 static void wake_successors(struct link *l)
 {
     struct negotiation *n;

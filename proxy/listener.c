@@ -54,7 +54,7 @@ static void on_connection(struct ev_loop *, ev_io *w, int)
 {
     struct listener *l = w->data;
 
-    while (l->tools->accepts_left && !client_line_waits(l->tools)) {
+    for (unsigned i = 0; i < l->tools->accepts && !client_line_waits(l->tools); i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof peer;
         int fd;
@@ -63,7 +63,6 @@ static void on_connection(struct ev_loop *, ev_io *w, int)
             rest(l, 0);
             return;
         }
-        l->tools->accepts_left--;
         fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             l->tools->counters.accepts_failed++;

@@ -94,11 +94,12 @@ struct tools {
     struct movers movers;          /* clients that go to another worker when the turn is over */
     struct gate *gates;            /* one for each host of conf */
     struct client_line handshakes; /* that wait for another turn (client_line.h) … */
-    double shake_most_s;   /* … as this one has only so long for them, or for a few; … */
-    double shook_s;        /* … they took so long so far, … */
-    unsigned shook;        /* … and were so many readings */
-    double others_s;       /* what all else took in the turn before */
-    unsigned accepts_left; /* in this turn, by all listeners together */
+    unsigned handshakes_left;      /* … as this one takes only so many more, … */
+    double shake_most_s;           /* … or as many as take no longer than this; … */
+    double shook_s;                /* … they took so long so far, … */
+    unsigned shook;                /* … and were so many readings */
+    double others_s;               /* what all else took in the turn before */
+    unsigned accepts;              /* that a listener may do in this turn */
     struct clients clients;
     struct links links;
     struct clients dead_clients; /* freed at the end of the turn */

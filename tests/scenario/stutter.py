@@ -37,11 +37,13 @@ def stuttering(daemon):
 
     def stutter():
         while not over.wait(random.random() * LONGEST_S / 2):
-            with daemon.standing:
-                stopped = pids(daemon.process)
-                send(stopped, signal.SIGSTOP)
-                over.wait(random.random() * LONGEST_S)
-                send(stopped, signal.SIGCONT)
+            if not daemon.standing.acquire(blocking=False):
+                continue  # a conversation has it stand still
+            stopped = pids(daemon.process)
+            send(stopped, signal.SIGSTOP)
+            over.wait(random.random() * LONGEST_S)
+            send(stopped, signal.SIGCONT)
+            daemon.standing.release()
 
     thread = threading.Thread(target=stutter)
     thread.start()

@@ -276,6 +276,12 @@ static void a_host_behind_ws_alone_needs_none(void **)
     must_refuse("[listen a]\naddress = 127.0.0.1:80\ntransport = ws\n[listen b]\n"
                 "transport = wss\n[host a.example]\nprivate_key = b\n",
                 6, "the host has no certificate");
+    must_refuse("[listen a]\naddress = 127.0.0.1:80\ntransport = ws\n[host a.example]\n"
+                "private_key = b\n",
+                4, "the host has no certificate");
+    must_refuse("[listen a]\naddress = 127.0.0.1:80\ntransport = ws\n[host a.example]\n"
+                "certificate = b\n",
+                4, "the host has no private_key");
 }
 
 static void proxy_protocol_needs_networks(void **)
