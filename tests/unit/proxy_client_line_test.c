@@ -145,6 +145,24 @@ static void the_time_counts_not_what_was_expected(void **)
     free_world(&w);
 }
 
+static void who_was_let_go_and_came_too_late_is_in_front_of_who_came_since(void **)
+{
+    struct world w = make_world();
+    struct client *late = &w.hellos[CROWD - 1], *since = &w.talker;
+
+    for (int i = 0; i < 2; i++) {
+        pass_all(&w, 1e-6);
+        client_line_move(w.tools, 1);
+    }
+    client_line_took(w.tools, 1); /* the time is over */
+    since->listen = &direct;
+    assert_false(client_line_pass(since));
+    assert_false(client_line_pass(late));
+    assert_ptr_equal(TAILQ_FIRST(&w.tools->handshakes), late);
+    client_line_leave(since);
+    free_world(&w);
+}
+
 static void whoever_is_in_passes(void **)
 {
     struct world w = make_world();
@@ -165,6 +183,7 @@ int main(void)
         cmocka_unit_test(one_long_turn_is_no_load),
         cmocka_unit_test(but_not_longer_than_a_tenth_of_a_second),
         cmocka_unit_test(the_time_counts_not_what_was_expected),
+        cmocka_unit_test(who_was_let_go_and_came_too_late_is_in_front_of_who_came_since),
         cmocka_unit_test(whoever_is_in_passes),
     };
 
